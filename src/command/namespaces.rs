@@ -37,7 +37,7 @@ use crate::keyspace::sweep::census::Census;
 use comparison::EarlierPass;
 use named::KeptNames;
 use pass::{EndSignals, PassLimits, SeenNames, scan};
-use print::{PassFindings, block, print};
+use print::{PassFindings, block, print, print_failure};
 use report::{PassEnd, Report};
 use sample::NamedSample;
 
@@ -78,8 +78,8 @@ pub enum PassError {
     Output(io::Error),
 }
 
-/// Scans one target and prints the result, repeatedly if the user watches it. Returns whether the
-/// first pass was completed.
+/// Scans one target and prints the result, repeatedly if the user watches it. Returns whether a pass
+/// was completed.
 ///
 /// # Errors
 ///
@@ -94,7 +94,7 @@ pub async fn run(
     let earlier = earlier.transpose()?;
     let target = at_speed(target, arguments.full_speed);
     let mut signals = EndSignals::new()?;
-    let mut passes = 0_u32;
+    let (mut passes, mut last) = (0_u32, None);
     loop {
         let started = Instant::now();
         let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
@@ -104,28 +104,38 @@ pub async fn run(
             time: None,
         };
         let pass = scan(&target, limits, &mut census, &mut names, &mut signals).await;
-        if passes > 0 && pass.end == PassEnd::Interrupted {
+        if last.is_some() && pass.end == PassEnd::Interrupted {
             return Ok(true);
         }
         let ended = ended(&target, &pass.end);
-        if ended.is_err() && census.keys_visited() == 0 {
+        let goes_on = arguments.watch && watch::goes_on(&pass.end, last.is_some());
+        let has_keys = census.keys_visited() > 0;
+        if ended.is_err() && !has_keys && !goes_on {
             return ended;
         }
         let is_declared = !config.namespaces.is_empty();
         let mut report = report::build(&target, &census, pass, is_declared, now());
         report.sort(arguments.sort);
         let findings = findings(report, &census, &names, earlier.as_ref(), arguments);
-        let rest = watch::rest(started.elapsed(), &target.sweep);
-        let is_last = !arguments.watch || !matches!(ended, Ok(true));
-        let shown = print(&findings, arguments, (!is_last).then_some(rest), out);
+        let rest = watch::rest(started.elapsed(), &target.sweep, has_keys);
+        let shown = match &ended {
+            Err(error) if goes_on => {
+                let partial = has_keys.then_some(&findings);
+                print_failure(error, (partial, last.as_ref()), arguments, rest, out)
+            }
+            _ => print(&findings, arguments, goes_on.then_some(rest), out),
+        };
         shown.map_err(PassError::Output)?;
-        if is_last {
+        if !goes_on {
             return ended;
+        }
+        if ended.is_ok() {
+            last = Some(findings);
         }
         passes += 1;
         tokio::select! {
             () = sleep(rest) => {}
-            () = signals.arrive() => return Ok(true),
+            () = signals.arrive() => return Ok(last.is_some()),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! `namespaces --largest`, `--examples` and `--watch`.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -195,26 +196,93 @@ fn watching_repeats_the_pass_until_it_is_interrupted() {
 }
 
 #[test]
+fn watching_goes_on_after_failed_passes() {
+    let mut server = RedisServer::start(&[]);
+    seed(&server);
+    let launch = launch(&server).flag("--watch");
+    let (out, err) = (launch.file("stdout"), launch.file("stderr"));
+    let mut command = launch.start_without_waiting();
+    let read = || fs::read_to_string(&out).unwrap();
+    let errors = || fs::read_to_string(&err).unwrap();
+    until(LONG, "a pass", || (passes(&read()) > 0).then_some(()));
+    server.kill();
+    until(LONG, "two failed passes", || {
+        assert_eq!(command.process.ended(), None, "{}", errors());
+        (errors().matches("\nNext attempt in ").count() >= 2).then_some(())
+    });
+    assert!(errors().contains("failed: refused: "), "{}", errors());
+    let before = passes(&read());
+    server.restart(&[]);
+    keys::write(&server, 0, 7, "call('SET', 'queue:' .. i, 'x')");
+    until(LONG, "the keys of the restarted server", || {
+        assert_eq!(command.process.ended(), None, "{}", errors());
+        let is_new = |line: &str| line.starts_with("queue ") && line.contains("  7 ");
+        read().lines().any(is_new).then_some(())
+    });
+    assert!(passes(&read()) > before, "{}", read());
+    command.process.signal("INT");
+    let (status, _) = command.process.wait(LONG);
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn watching_waits_for_a_server_that_is_down_at_the_start() {
+    let mut server = RedisServer::start(&[]);
+    server.kill();
+    let launch = launch(&server).flag("--watch").flag("--output=json");
+    let (out, err) = (launch.file("stdout"), launch.file("stderr"));
+    let mut command = launch.start_without_waiting();
+    until(LONG, "a failed pass", || {
+        let errors = fs::read_to_string(&err).unwrap();
+        assert_eq!(command.process.ended(), None, "{errors}");
+        errors.contains("\nNext attempt in ").then_some(())
+    });
+    assert_eq!(fs::read_to_string(&out).unwrap(), "");
+    server.restart(&[]);
+    seed(&server);
+    until(LONG, "a document with keys", || {
+        let text = fs::read_to_string(&out).unwrap();
+        text.contains("\"keys_seen\": 64").then_some(())
+    });
+    command.process.signal("INT");
+    let (status, _) = command.process.wait(LONG);
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn watching_ends_if_the_password_is_wrong() {
+    let server = RedisServer::start(&["--requirepass", "hunter2"]);
+    let finished = launch(&server).flag("--watch").run();
+    assert_eq!(finished.code(), 1);
+    assert!(finished.stderr.contains("auth: "), "{}", finished.stderr);
+}
+
+/// Starts a program in a terminal. Its screen goes to the file.
+fn in_terminal(line: &str, screen: &Path) -> Child {
+    // Util-linux's `script` runs a command in a terminal.
+    Command::new("script")
+        .args(["--quiet", "--return", "--flush", "--command", line])
+        .arg(screen)
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("script, from the package bsdutils")
+}
+
+#[test]
 fn watching_redraws_a_terminal() {
-    let server = RedisServer::start(&[]);
+    let mut server = RedisServer::start(&[]);
     seed(&server);
     let folder = tempfile::tempdir().unwrap();
     let screen = folder.path().join("screen");
-    // Util-linux's `script` runs a command in a terminal, and writes what it displays to a file.
     let program = env!("CARGO_BIN_EXE_redis-namespace-exporter");
     let line = format!(
         "exec '{program}' namespaces --redis.addr={} --sweep.min-pass-interval=1s \
          --sweep.max-latency=10s --full-speed --watch",
         server.url()
     );
-    let mut terminal = Command::new("script")
-        .args(["--quiet", "--return", "--flush", "--command", &line])
-        .arg(&screen)
-        .env("TERM", "xterm")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("script, from the package bsdutils");
+    let mut terminal = in_terminal(&line, &screen);
     let read = || {
         let bytes = fs::read(&screen).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -226,6 +294,17 @@ fn watching_redraws_a_terminal() {
     let shown = read();
     assert!(shown.matches("\u{1b}[H\u{1b}[J").count() >= 2, "{shown:?}");
     assert!(!shown.contains("\u{1b}[?25l"), "the cursor stays visible");
+    // The table stays while the server is down, and the error is below it.
+    server.kill();
+    let last = until(LONG, "a failed pass", || {
+        assert!(terminal.try_wait().unwrap().is_none(), "{}", read());
+        let text = read();
+        let (_, last) = text.rsplit_once("\u{1b}[H\u{1b}[J")?;
+        last.contains("Next attempt in ").then(|| last.to_owned())
+    });
+    for part in ["NAMESPACE", "session", "failed: ", "last complete pass"] {
+        assert!(last.contains(part), "{part}: {last:?}");
+    }
     // Ctrl-C, as a terminal sends it.
     let mut input = terminal.stdin.take().unwrap();
     std::io::Write::write_all(&mut input, b"\x03").unwrap();

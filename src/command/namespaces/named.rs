@@ -304,9 +304,19 @@ mod tests {
         let mut names = kept();
         for number in 0..2 {
             let name = format!("{}{number}", "x".repeat(600));
-            see(&mut names, name.as_bytes(), 10 + number, Some(Expiry::Never));
+            see(
+                &mut names,
+                name.as_bytes(),
+                10 + number,
+                Some(Expiry::Never),
+            );
             // SCAN returned it twice.
-            see(&mut names, name.as_bytes(), 20 + number, Some(Expiry::Never));
+            see(
+                &mut names,
+                name.as_bytes(),
+                20 + number,
+                Some(Expiry::Never),
+            );
         }
         let largest = names.largest(&name_of);
         let sizes: Vec<_> = largest.iter().map(|key| key.bytes).collect();

@@ -8,10 +8,10 @@ use super::json::{self, Additions};
 use super::layout::Layout;
 use super::named::{self, BrokenPolicy, SizedKey};
 use super::report::{PassEnd, Report};
-use super::{human, table, watch};
+use super::{PassError, human, table, watch};
 use crate::config::arguments::{NamespacesArguments, Output};
 use crate::keyspace::suggest::{Suggestion, to_yaml};
-use crate::output::{Plain, Styled};
+use crate::output::{Plain, Styled, complain};
 
 /// Everything that a pass found.
 pub(super) struct PassFindings {
@@ -32,32 +32,18 @@ pub(super) fn print(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let report = &findings.report;
-    let rows = arguments.top.and_then(|top| usize::try_from(top).ok());
-    let layout = Layout::of_output(rows);
+    let layout = layout(arguments);
     match (arguments.output, &findings.suggestions) {
-        (Output::Json, suggestions) => {
-            let suggestions = suggestions.as_ref();
-            let additions = Additions {
-                suggestions: suggestions.map(|(_, suggestions)| suggestions.as_slice()),
-                comparison: findings.comparison.as_ref(),
-                largest: findings.largest.as_deref(),
-                broken: findings.broken.as_deref(),
-            };
-            Plain(&mut *out).write_all(json::document(report, &additions).as_bytes())?;
+        (Output::Json, _) => {
+            let text = document(findings);
+            Plain(&mut *out).write_all(text.as_bytes())?;
         }
         (Output::Table, None) => {
             let mut text = tables(findings, &layout);
             if let Some(rest) = rest {
-                if layout.is_terminal {
-                    out.write_all(watch::CLEAR.as_bytes())?;
-                }
                 text.push_str(&watch::footer(rest));
             }
-            if layout.is_colored {
-                Styled(&mut *out).write_all(text.as_bytes())?;
-            } else {
-                Plain(&mut *out).write_all(text.as_bytes())?;
-            }
+            draw(&text, &layout, rest.is_some(), out)?;
         }
         (Output::Table, Some((sampled, suggestions))) => {
             let layout = Layout {
@@ -69,6 +55,69 @@ pub(super) fn print(
         }
     }
     out.flush()
+}
+
+/// Writes the error of a pass that another one follows in `rest`.
+///
+/// A terminal keeps the table of the last complete pass, or else gets what this pass has seen. In
+/// other outputs that table is already written, and the error goes to standard error.
+pub(super) fn print_failure(
+    error: &PassError,
+    (partial, last): (Option<&PassFindings>, Option<&PassFindings>),
+    arguments: &NamespacesArguments,
+    rest: Duration,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let layout = layout(arguments);
+    let text = |has_table| watch::failure_text(&error.to_string(), rest, has_table);
+    match arguments.output {
+        Output::Table if layout.is_terminal => {
+            let table = last.or(partial).map(|findings| tables(findings, &layout));
+            let error = layout.warned(&text(last.is_some()));
+            let text = format!("{}\n{error}\n", table.unwrap_or_default());
+            draw(&text, &layout, true, out)?;
+        }
+        Output::Table => {
+            let partial = partial.filter(|_| last.is_none());
+            let table = partial.map(|findings| tables(findings, &layout));
+            Plain(&mut *out).write_all(table.unwrap_or_default().as_bytes())?;
+            complain(&text(false));
+        }
+        Output::Json => {
+            let document = partial.map(document);
+            Plain(&mut *out).write_all(document.unwrap_or_default().as_bytes())?;
+            complain(&text(false));
+        }
+    }
+    out.flush()
+}
+
+fn layout(arguments: &NamespacesArguments) -> Layout {
+    Layout::of_output(arguments.top.and_then(|top| usize::try_from(top).ok()))
+}
+
+/// Writes a table, instead of the previous one if a terminal is redrawn.
+fn draw(text: &str, layout: &Layout, is_redrawn: bool, out: &mut impl Write) -> io::Result<()> {
+    if is_redrawn && layout.is_terminal {
+        out.write_all(watch::CLEAR.as_bytes())?;
+    }
+    if layout.is_colored {
+        Styled(&mut *out).write_all(text.as_bytes())
+    } else {
+        Plain(&mut *out).write_all(text.as_bytes())
+    }
+}
+
+/// Returns the JSON document, and what the flags add to it.
+fn document(findings: &PassFindings) -> String {
+    let suggestions = findings.suggestions.as_ref();
+    let additions = Additions {
+        suggestions: suggestions.map(|(_, suggestions)| suggestions.as_slice()),
+        comparison: findings.comparison.as_ref(),
+        largest: findings.largest.as_deref(),
+        broken: findings.broken.as_deref(),
+    };
+    json::document(&findings.report, &additions)
 }
 
 /// Returns the table, and what the flags add to it.

@@ -36,7 +36,7 @@ const HELP: [&str; 19] = [
     "│ in a bar   90% of the memory limit",
     "!! and !     critical problems and warnings",
     "±            half the width of the 95% confidence interval",
-    "OPS/S        commands per second, without the exporter",
+    "OPS/S        commands per second from other clients",
     "HITS         share of lookups that found a key, in 5 minutes",
     "LATENCY      round trip of a PING from the exporter",
     "TTL          range of remaining TTLs with the median",
