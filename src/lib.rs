@@ -40,6 +40,7 @@ mod page;
 mod pattern;
 mod poll;
 mod publish;
+mod quantity;
 pub mod query;
 pub mod reply;
 mod requested;

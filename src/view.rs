@@ -14,7 +14,6 @@ mod highlights;
 mod html;
 mod namespace_row;
 mod overview;
-mod quantity;
 mod runbook;
 mod trends;
 
@@ -26,8 +25,6 @@ pub use facts::Seen;
 pub use html::segment;
 pub use html::{asset, detail as detail_page, overview as overview_page, runbook as runbook_page};
 pub use overview::{Filter, Overview};
-#[cfg(feature = "top")]
-pub use quantity::{age, bytes, clock, count, duration, percent, rate};
 
 use serde::Serialize;
 

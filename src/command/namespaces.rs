@@ -6,7 +6,6 @@
 
 pub mod comparison;
 mod earlier;
-pub mod human;
 pub mod json;
 pub mod kept_name;
 pub mod layout;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::facts::Seen;
 use super::html::visible;
-use super::quantity::{age, bytes, counted, duration};
 use crate::number::length;
+use crate::quantity::{age, bytes, counted, duration};
 use crate::query::Ticket;
 use crate::trace::{SentPipeline, Trace, words};
 

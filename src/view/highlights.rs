@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::quantity::count;
 use crate::metric::{SampleValue, Snapshot};
+use crate::quantity::count;
 
 /// Maximum number of namespaces per line.
 const NAMESPACES_MAX: usize = 3;

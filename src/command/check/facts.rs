@@ -1,9 +1,10 @@
 //! Words the facts about a server that its replies to a poll contain. Pure.
 
 use crate::collector::Replies;
-use crate::command::namespaces::human;
 use crate::config::Target;
+use crate::invisible::one_line;
 use crate::number::{to_count, to_float};
+use crate::quantity;
 
 /// Share of the memory limit from which the used memory is notable.
 const NEARLY_FULL: f64 = 0.9;
@@ -63,11 +64,7 @@ impl ServerFacts {
     /// Returns the facts in one line, such as `7.0.15, primary, 12 keys, 1.5 MiB without a limit`.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut parts: Vec<String> = self
-            .version
-            .iter()
-            .map(|text| human::name(text, 40))
-            .collect();
+        let mut parts: Vec<String> = self.version.iter().map(|text| one_line(text, 40)).collect();
         if self.has_role {
             let role = if self.is_replica {
                 "replica"
@@ -83,15 +80,18 @@ impl ServerFacts {
         }
         parts.extend(self.used.map(|used| self.memory(used)));
         let policy = self.policy.as_ref();
-        parts.extend(policy.map(|policy| format!("policy {}", human::name(policy, 40))));
+        parts.extend(policy.map(|policy| format!("policy {}", one_line(policy, 40))));
         parts.join(", ")
     }
 
     fn memory(&self, used: f64) -> String {
-        let used_text = human::bytes(used);
+        let used_text = quantity::long_bytes(used);
         match self.limit {
             Some(limit) => {
-                let (limit_text, share) = (human::bytes(limit), human::share(used / limit));
+                let (limit_text, share) = (
+                    quantity::long_bytes(limit),
+                    quantity::long_percent(used / limit),
+                );
                 format!("{used_text} of {limit_text} ({share})")
             }
             None if self.is_unlimited => format!("{used_text} without a limit"),
@@ -111,7 +111,7 @@ impl ServerFacts {
         }
         let used = self.used.zip(self.limit).map(|(used, limit)| used / limit);
         if let Some(used) = used.filter(|used| *used >= NEARLY_FULL && !self.expect_full) {
-            let share = human::share(used);
+            let share = quantity::long_percent(used);
             notable.push(format!("uses {share} of its memory limit."));
         }
         if self.is_unlimited && !self.is_replica {
@@ -134,7 +134,7 @@ impl ServerFacts {
                 "expire"
             };
             let without = keys_text(without);
-            let share = human::share(1.0 - self.keys_with_ttl / self.keys);
+            let share = quantity::long_percent(1.0 - self.keys_with_ttl / self.keys);
             notable.push(format!(
                 "has {without} that never {expire}, {share} of all."
             ));
@@ -146,7 +146,7 @@ impl ServerFacts {
 /// Returns a number of keys with its noun.
 fn keys_text(keys: f64) -> String {
     let noun = if whole(keys) == 1 { "key" } else { "keys" };
-    format!("{} {noun}", human::estimated_count(keys))
+    format!("{} {noun}", quantity::count(keys))
 }
 
 fn whole(keys: f64) -> u64 {
@@ -156,7 +156,7 @@ fn whole(keys: f64) -> u64 {
 /// Words how long a pass takes.
 #[must_use]
 pub fn pass_text(seconds: f64) -> String {
-    human::duration(to_count((seconds * 1_000.0).ceil()))
+    quantity::long_duration(to_count((seconds * 1_000.0).ceil()))
 }
 
 #[cfg(test)]

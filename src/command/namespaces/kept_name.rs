@@ -2,8 +2,9 @@
 
 use std::hash::{DefaultHasher, Hasher as _};
 
-use super::human;
+use crate::invisible::one_line;
 use crate::label::label_text;
+use crate::quantity;
 
 /// Maximum length of a kept name, in bytes. Of a longer name, the start is kept.
 const KEPT_MAX: usize = 512;
@@ -55,12 +56,12 @@ impl KeptName {
     }
 
     /// Returns the name for one line of a terminal, with at most `longest` characters of it: see
-    /// [`human::name`]. A name that was cut ends with an ellipsis and its length.
+    /// [`one_line`]. A name that was cut ends with an ellipsis and its length.
     #[must_use]
     pub fn shown(&self, longest: usize) -> String {
         let text = label_text(&self.start);
-        let mut shown = human::name(&text, longest);
-        let is_shortened = shown.ends_with('…') && shown != human::name(&text, usize::MAX);
+        let mut shown = one_line(&text, longest);
+        let is_shortened = shown.ends_with('…') && shown != one_line(&text, usize::MAX);
         if self.is_cut() && !is_shortened {
             shown.push('…');
         }
@@ -75,7 +76,7 @@ impl KeptName {
     }
 
     fn length_text(&self) -> String {
-        format!(" ({} bytes)", human::count(self.length as u64))
+        format!(" ({} bytes)", quantity::whole_count(self.length as u64))
     }
 }
 

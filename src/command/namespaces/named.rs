@@ -4,15 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::human;
 use super::kept_name::KeptName;
 use super::report::Report;
 use super::table::NAME_MAX;
 use crate::config::TtlPolicy;
+use crate::invisible::one_line;
 use crate::keyspace::NamespaceId;
 use crate::keyspace::sweep::KeyDetails;
 use crate::keyspace::tally::{Expiry, exceeds};
 use crate::number::to_float;
+use crate::quantity;
 
 /// Maximum number of examples of a broken policy of a namespace in a database.
 const EXAMPLES_MAX: usize = 3;
@@ -180,8 +181,8 @@ pub fn largest_text(largest: &[SizedKey], report: &Report) -> String {
     let mut text = String::from("\nLargest keys:\n");
     let has_databases = report.databases.len() > 1;
     for key in largest {
-        let size = human::bytes(to_float(key.bytes));
-        let namespace = human::name(&key.namespace, NAME_MAX);
+        let size = quantity::long_bytes(to_float(key.bytes));
+        let namespace = one_line(&key.namespace, NAME_MAX);
         let name = key.key.shown(SHOWN_MAX);
         let database = if has_databases {
             format!("  db{}", key.database)
@@ -211,7 +212,7 @@ pub fn examples_text(broken: &[BrokenPolicy], report: &Report) -> String {
         beyond_max,
     } in broken
     {
-        let mut place = human::name(namespace, NAME_MAX);
+        let mut place = one_line(namespace, NAME_MAX);
         if has_databases {
             let _ = write!(place, " (db{database})");
         }
@@ -221,8 +222,8 @@ pub fn examples_text(broken: &[BrokenPolicy], report: &Report) -> String {
         }
         if !beyond_max.is_empty() {
             let keys = beyond_max.iter();
-            let keys =
-                keys.map(|(key, left)| format!("{} ({})", shown(key), human::duration(*left)));
+            let keys = keys
+                .map(|(key, left)| format!("{} ({})", shown(key), quantity::long_duration(*left)));
             let keys: Vec<String> = keys.collect();
             let _ = writeln!(text, "- {place}, TTL too long: {}", keys.join(", "));
         }

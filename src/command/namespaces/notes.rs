@@ -1,11 +1,12 @@
 //! Writes the notes below the table: how to read it, what is missing and why.
 
-use super::human;
 use super::report::{PassEnd, Queried, Report, telling_expiry, telling_idle};
 use super::table::NAME_MAX;
+use crate::invisible::one_line;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::estimate::Estimate;
 use crate::number::to_count;
+use crate::quantity;
 
 /// Maximum number of notes on bursts.
 const BURSTS_MAX: usize = 3;
@@ -40,14 +41,17 @@ pub fn all(report: &Report, left_out: &[&str]) -> Vec<String> {
     notes.extend(ages(report, left_out));
     notes.extend(lookups(&report.queried));
     if let Some(share) = report.explained_share() {
-        let share = human::share(share);
+        let share = quantity::long_percent(share);
         notes.push(format!(
             "The namespaces use {share} of the memory that the server uses for its data."
         ));
     }
     for seen in &report.databases {
         if report.end != PassEnd::Complete && seen.coverage < 1.0 && seen.keys > 0 {
-            let (share, keys) = (human::share(seen.coverage), human::count(seen.keys));
+            let (share, keys) = (
+                quantity::long_percent(seen.coverage),
+                quantity::whole_count(seen.keys),
+            );
             notes.push(format!(
                 "Only {share} of the {keys} keys in db{} were seen.",
                 seen.database
@@ -67,10 +71,10 @@ pub fn all(report: &Report, left_out: &[&str]) -> Vec<String> {
 /// Returns the notes on idle and expiring keys, and on evictions. Columns that do not fit need none.
 fn ages(report: &Report, left_out: &[&str]) -> Vec<String> {
     let mut notes = Vec::new();
-    let seconds = |seconds: f64| human::duration(to_count(seconds) * 1_000);
+    let seconds = |seconds: f64| quantity::long_duration(to_count(seconds) * 1_000);
     let idle = telling_idle(&report.rows).filter(|_| !left_out.contains(&"IDLE"));
     if let Some(least) = idle.map(seconds) {
-        let sampled = human::count(report.queried.idle);
+        let sampled = quantity::whole_count(report.queried.idle);
         notes.push(format!(
             "IDLE {least} is the share of the memory that was not used for {least}, from {sampled} \
              sampled keys."
@@ -93,7 +97,7 @@ fn ages(report: &Report, left_out: &[&str]) -> Vec<String> {
     }
     let evicted = report.removed.evicted_per_second();
     if let Some(evicted) = evicted.filter(|evicted| *evicted >= 0.5) {
-        let evicted = human::estimated_count(evicted);
+        let evicted = quantity::count(evicted);
         notes.push(format!(
             "The server evicted {evicted} keys per second. One pass does not show of which \
              namespaces; the exporter does."
@@ -113,9 +117,10 @@ fn bursts(report: &Report) -> Vec<String> {
     let shown = bursts.into_iter().take(BURSTS_MAX);
     shown
         .map(|(_, burst, row)| {
-            let share = human::share(burst.share);
-            let name = human::name(&row.name, NAME_MAX);
-            let wait = human::duration(to_count((burst.at - report.ended).max(0.0)) * 1_000);
+            let share = quantity::long_percent(burst.share);
+            let name = one_line(&row.name, NAME_MAX);
+            let wait =
+                quantity::long_duration(to_count((burst.at - report.ended).max(0.0)) * 1_000);
             format!("{share} of the keys of {name} expire within ten seconds, {wait} from now.")
         })
         .collect()
@@ -123,12 +128,12 @@ fn bursts(report: &Report) -> Vec<String> {
 
 /// Returns a note on the use of the lookups, and how to change their number.
 fn lookups(queried: &Queried) -> Option<String> {
-    let lookups = human::count(queried.lookups);
+    let lookups = quantity::whole_count(queried.lookups);
     let note = if queried.ttls > 0 && queried.ttls < queried.keys {
         format!(
             "TTLs are from a sample of {} keys. The pass caused {lookups} lookups, which count in the \
              hit ratio of the server; change the number with --lookups.",
-            human::count(queried.ttls)
+            quantity::whole_count(queried.ttls)
         )
     } else if queried.lookups > 0 {
         format!("The pass caused {lookups} lookups, which count in the hit ratio of the server.")

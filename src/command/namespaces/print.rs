@@ -8,10 +8,11 @@ use super::json::{self, Additions};
 use super::layout::Layout;
 use super::named::{self, BrokenPolicy, SizedKey};
 use super::report::{PassEnd, Report};
-use super::{PassError, human, table, watch};
+use super::{PassError, table, watch};
 use crate::config::arguments::{NamespacesArguments, Output};
 use crate::keyspace::suggest::{Suggestion, to_yaml};
 use crate::output::{Plain, Styled, complain};
+use crate::quantity;
 
 /// Everything that a pass found.
 pub(super) struct PassFindings {
@@ -146,9 +147,9 @@ pub(super) fn block(report: &Report, sampled: usize, suggestions: &[Suggestion])
     format!(
         "# Based on {} of {} keys that were seen{part}, and the TTLs of {}. Review it before you use \
          it.\n{}",
-        human::count(sampled as u64),
-        human::count(report.keys_seen),
-        human::count(report.queried.ttls),
+        quantity::whole_count(sampled as u64),
+        quantity::whole_count(report.keys_seen),
+        quantity::whole_count(report.queried.ttls),
         to_yaml(suggestions)
     )
 }

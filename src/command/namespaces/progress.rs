@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use super::human;
 use crate::number::{to_count, to_float};
+use crate::quantity;
 
 /// Minimum time between two updates of the line.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
@@ -113,8 +113,8 @@ fn line(seen: u64, keys: u64, speed: f64) -> String {
     format!(
         "[{bar}] {:>3}%  {} keys/s  {} left",
         to_count(share * 100.0),
-        human::estimated_count(speed),
-        human::duration(to_count(left.ceil() * 1_000.0))
+        quantity::count(speed),
+        quantity::long_duration(to_count(left.ceil() * 1_000.0))
     )
 }
 

@@ -9,9 +9,11 @@ use super::report::{
     PassEnd, Report, Total, expiring_part, idle_share, mean, median, telling_expiry, telling_idle,
     violations,
 };
-use super::{human, notes, verdict};
+use super::{notes, verdict};
+use crate::invisible::one_line;
 use crate::keyspace::sweep::census::Finding;
 use crate::number::{to_count, to_float};
+use crate::quantity;
 
 /// Maximum length of a namespace's name, in characters.
 pub const NAME_MAX: usize = 40;
@@ -97,7 +99,7 @@ fn heading(report: &Report) -> String {
         let _ = write!(text, ", {server}");
     }
     let seconds = report.duration.as_secs_f64();
-    let seen = human::count(report.keys_seen);
+    let seen = quantity::whole_count(report.keys_seen);
     let outcome = match report.end {
         PassEnd::Complete => "scanned",
         PassEnd::Interrupted => "PARTIAL: interrupted after",
@@ -134,8 +136,8 @@ fn lines(report: &Report, layout: &Layout) -> Vec<TableRow> {
     lines.push([
         "total".to_owned(),
         String::new(),
-        human::counted(total.keys, total.keys_error),
-        human::share(if total.keys > 0.0 { 1.0 } else { 0.0 }),
+        quantity::estimated(total.keys, total.keys_error),
+        quantity::long_percent(if total.keys > 0.0 { 1.0 } else { 0.0 }),
         total
             .memory
             .map_or_else(nothing, |(bytes, error)| sized(bytes, error)),
@@ -164,7 +166,7 @@ fn headings(telling: &Telling) -> TableRow {
     HEADINGS.map(|heading| {
         let time = times.iter().find(|(timed, _)| *timed == heading);
         match time.and_then(|(_, seconds)| *seconds) {
-            Some(seconds) => format!("{heading} {}", human::duration(seconds * 1_000)),
+            Some(seconds) => format!("{heading} {}", quantity::long_duration(seconds * 1_000)),
             None => heading.to_owned(),
         }
     })
@@ -182,10 +184,10 @@ fn line(row: &Finding, total: &Total, telling: &Telling) -> TableRow {
         .and_then(|(ttl, longest)| median(ttl, longest));
     let expiring = telling.expiry.and_then(|within| expiring_part(row, within));
     [
-        human::name(&row.name, NAME_MAX),
+        one_line(&row.name, NAME_MAX),
         row.database.to_string(),
-        human::counted(keys, estimate.keys.error),
-        human::share(if all > 0.0 { keys / all } else { 0.0 }),
+        quantity::estimated(keys, estimate.keys.error),
+        quantity::long_percent(if all > 0.0 { keys / all } else { 0.0 }),
         estimate
             .memory
             .map_or_else(nothing, |memory| sized(memory.value, memory.error)),
@@ -196,12 +198,12 @@ fn line(row: &Finding, total: &Total, telling: &Telling) -> TableRow {
         size(estimate.memory.and_then(|memory| mean(memory.value, keys))),
         share(telling.idle.and_then(|least| idle_share(row, least))),
         estimate.without_ttl.map_or_else(nothing, |without| {
-            human::counted(without.value, without.error)
+            quantity::estimated(without.value, without.error)
         }),
         middle.map_or_else(nothing, |median| {
-            human::durations(median.lower, median.upper)
+            quantity::duration_range(median.lower, median.upper)
         }),
-        longest.map_or_else(nothing, human::duration),
+        longest.map_or_else(nothing, quantity::long_duration),
         share(expiring.map(|part| part.keys)),
         violations(row).map_or_else(nothing, estimated),
         estimate.largest_key_bytes.map_or_else(nothing, whole_size),
@@ -213,27 +215,27 @@ fn nothing() -> String {
 }
 
 fn estimated((value, error): (f64, f64)) -> String {
-    human::counted(value, error)
+    quantity::estimated(value, error)
 }
 
 fn sized(value: f64, error: f64) -> String {
-    let value = human::bytes(value);
+    let value = quantity::long_bytes(value);
     if error < 0.5 {
         return value;
     }
-    format!("{value} ± {}", human::bytes(error))
+    format!("{value} ± {}", quantity::long_bytes(error))
 }
 
 fn size(bytes: Option<f64>) -> String {
-    bytes.map_or_else(nothing, human::bytes)
+    bytes.map_or_else(nothing, quantity::long_bytes)
 }
 
 fn share(part: Option<f64>) -> String {
-    part.map_or_else(nothing, human::share)
+    part.map_or_else(nothing, quantity::long_percent)
 }
 
 fn whole_size(bytes: u64) -> String {
-    human::bytes(to_float(bytes))
+    quantity::long_bytes(to_float(bytes))
 }
 
 /// Draws a share, in eighths of a character.

@@ -1,13 +1,14 @@
 //! Words what is notable in a report. Pure, and used by the table and the JSON document.
 
-use super::human;
 use super::report::{Report, Total, idle_share};
 use super::table::NAME_MAX;
 use crate::config::OnEviction;
+use crate::invisible::one_line;
 use crate::keyspace::estimate::Estimate;
 use crate::keyspace::sweep::census::Finding;
 use crate::label::OTHER;
 use crate::number::to_float;
+use crate::quantity;
 
 /// Share of the memory of all namespaces above which one of them is notable.
 const LARGE_SHARE: f64 = 0.5;
@@ -33,7 +34,7 @@ pub fn sentences(report: &Report) -> Vec<String> {
     let is_evicting = report.removed.evicted_per_second() >= Some(EVICTING);
     let mut sentences = Vec::new();
     for row in &report.rows {
-        let name = human::name(&row.name, NAME_MAX);
+        let name = one_line(&row.name, NAME_MAX);
         let found = [
             large(row, &total, report.rows.len()),
             above_quota(row),
@@ -57,7 +58,7 @@ fn large(row: &Finding, total: &Total, namespaces: usize) -> Option<String> {
     let memory = row.estimate.memory?;
     let is_large = namespaces > 1 && row.name != OTHER && least(memory) > LARGE_SHARE * all;
     is_large.then(|| {
-        let share = human::share(memory.value / all);
+        let share = quantity::long_percent(memory.value / all);
         format!("uses {share} of the memory of all namespaces")
     })
 }
@@ -65,7 +66,10 @@ fn large(row: &Finding, total: &Total, namespaces: usize) -> Option<String> {
 fn above_quota(row: &Finding) -> Option<String> {
     let (memory, quota) = (row.estimate.memory?, to_float(row.memory_quota?));
     (least(memory) > quota).then(|| {
-        let (memory, quota) = (human::bytes(memory.value), human::bytes(quota));
+        let (memory, quota) = (
+            quantity::long_bytes(memory.value),
+            quantity::long_bytes(quota),
+        );
         format!("uses {memory}, more than its quota of {quota}")
     })
 }
@@ -76,14 +80,14 @@ fn without_ttl(row: &Finding) -> Option<String> {
     if least(without) < 1.0 {
         return None;
     }
-    let keys = human::counted(without.value, without.error);
+    let keys = quantity::estimated(without.value, without.error);
     let share = without.value / row.estimate.keys.value.max(1.0);
     if row.ttl.required {
         Some(format!(
             "has {keys} keys without a TTL, which its policy requires"
         ))
     } else if share <= FORGOTTEN_SHARE {
-        let others = human::share(1.0 - share);
+        let others = quantity::long_percent(1.0 - share);
         Some(format!(
             "has {keys} keys that never expire, and {others} that do"
         ))
@@ -95,16 +99,16 @@ fn without_ttl(row: &Finding) -> Option<String> {
 fn beyond_longest_ttl(row: &Finding) -> Option<String> {
     let (broken, longest) = (row.estimate.max_broken?, row.ttl.max?);
     (least(broken) >= 1.0).then(|| {
-        let keys = human::counted(broken.value, broken.error);
+        let keys = quantity::estimated(broken.value, broken.error);
         let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        let longest = human::duration(longest);
+        let longest = quantity::long_duration(longest);
         format!("has {keys} keys with longer TTLs than its policy allows, which is {longest}")
     })
 }
 
 fn idle(row: &Finding) -> Option<String> {
     let share = idle_share(row, LONG_IDLE).filter(|share| *share >= IDLE_SHARE)?;
-    let share = human::share(share);
+    let share = quantity::long_percent(share);
     Some(format!("has not used {share} of its memory for an hour"))
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::human;
 use super::report::PassEnd;
 use crate::config::Sweep;
 use crate::failure::Reason;
+use crate::quantity;
 
 /// Moves to the start of the screen and clears it.
 pub const CLEAR: &str = "\x1b[H\x1b[J";
@@ -74,7 +74,7 @@ pub fn failure_text(error: &str, rest: Duration, has_table: bool) -> String {
 }
 
 fn in_words(rest: Duration) -> String {
-    human::duration(u64::try_from(rest.as_millis()).unwrap_or(u64::MAX))
+    quantity::long_duration(u64::try_from(rest.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

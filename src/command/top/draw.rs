@@ -13,7 +13,7 @@ use super::look::{Look, Tone};
 use super::state::{Pane, TopState};
 use super::text::{UNKNOWN, fit, visible, width, wrap};
 use crate::number::{length, to_float};
-use crate::view::{clock, count, duration};
+use crate::quantity::{clock, count, duration};
 
 /// Height of the part between the first and the last lines from which both panes are shown.
 const BOTH_FROM: u16 = 10;

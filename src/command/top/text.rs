@@ -4,7 +4,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::received::ReportedTtl;
 use crate::number::{length, to_count};
-use crate::view::{count, percent};
+use crate::quantity::{count, percent};
 
 /// The text of an unknown value.
 pub const UNKNOWN: &str = "-";

@@ -2,10 +2,10 @@
 
 use super::super::card::{command_seconds, max_clients};
 use super::super::facts::Seen;
-use super::super::quantity::{age, count, counted, duration, percent};
 use super::{Condition, critical, info, warning};
 use crate::failure::Reason;
 use crate::history::Increase;
+use crate::quantity::{age, count, counted, duration, percent};
 
 /// Reasons for which only `RedisDown` applies, because the server does not respond.
 const SILENT: [Reason; 5] = [

@@ -1,8 +1,8 @@
 //! Replication, sentinels and clusters. Pure.
 
 use super::super::facts::Seen;
-use super::super::quantity::{bytes, count, duration};
 use super::{Condition, critical, is, warning};
+use crate::quantity::{bytes, count, duration};
 
 pub(super) const CONDITIONS: &[Condition] = &[
     critical("RedisReplicaLinkDown", |seen| {

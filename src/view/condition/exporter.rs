@@ -1,8 +1,8 @@
 //! The polls and the sweep themselves. Pure.
 
 use super::super::facts::Seen;
-use super::super::quantity::{count, duration, percent};
 use super::{Condition, info, warning};
+use crate::quantity::{count, duration, percent};
 
 pub(super) const CONDITIONS: &[Condition] = &[
     warning("RedisExporterPollStale", |seen| {

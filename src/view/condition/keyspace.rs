@@ -1,9 +1,9 @@
 //! The policies of namespaces, and the expiry of keys. Pure.
 
 use super::super::facts::Seen;
-use super::super::quantity::{bytes, count, counted, duration, percent};
 use super::{Condition, info, warning};
 use crate::metric::Sample;
+use crate::quantity::{bytes, count, counted, duration, percent};
 
 const VIOLATIONS: &str = "redis_key_namespace_policy_violations";
 const IDLE: &str = "redis_key_namespace_idle_memory_bytes";

@@ -2,9 +2,9 @@
 
 use super::super::card::hit_ratio;
 use super::super::facts::Seen;
-use super::super::quantity::{bytes, count, counted, percent, rate};
 use super::{Condition, critical, info, is, is_primary, warning};
 use crate::history::Increase;
+use crate::quantity::{bytes, count, counted, percent, rate};
 
 const FIVE_MINUTES: f64 = 300.0;
 const MEBIBYTE: f64 = 1_048_576.0;

@@ -1,7 +1,7 @@
 //! Snapshots and the append-only file. Pure.
 
-use super::super::quantity::duration;
 use super::{Condition, critical, is, warning};
+use crate::quantity::duration;
 
 pub(super) const CONDITIONS: &[Condition] = &[
     critical("RedisAOFWriteFailed", |seen| {

@@ -2,9 +2,9 @@
 
 use super::super::card::{Card, LimitUse, TargetState};
 use super::super::condition::{AlertSeverity, TargetProblem};
-use super::super::quantity::{age, bytes, count, duration, percent, rate};
 use super::Html;
 use super::graph::{limit_bar, span, sparkline};
+use crate::quantity::{age, bytes, count, duration, percent, rate};
 
 /// Maximum number of problems on a card. The page of the target has all.
 const PROBLEMS_MAX: usize = 3;

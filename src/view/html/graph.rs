@@ -5,9 +5,9 @@
 
 use std::fmt::Write as _;
 
-use super::super::quantity::counted;
 use super::Html;
 use crate::number::{length, to_float};
+use crate::quantity::counted;
 
 /// Minimum number of values across a sparkline.
 const SPARK_VALUES_MIN: usize = 12;

@@ -1,7 +1,7 @@
 //! The frame of all pages, and the files that they load. Pure.
 
-use super::super::quantity::clock;
 use super::Html;
+use crate::quantity::clock;
 
 /// A file that pages load.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,9 @@ use std::f64::consts::SQRT_2;
 
 use super::super::detail::{NamedKey, TargetDetail};
 use super::super::namespace_row::{NamespaceRow, TtlRange};
-use super::super::quantity::{bytes, count, duration, percent};
 use super::Html;
 use super::graph::{MapPart, histogram, map, share_bar};
+use crate::quantity::{bytes, count, duration, percent};
 
 /// Maximum number of parts of the map with their own color.
 const PARTS_MAX: usize = 8;

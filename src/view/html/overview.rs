@@ -2,12 +2,12 @@
 
 use super::super::card::Card;
 use super::super::overview::{Overview, StateCounts};
-use super::super::quantity::counted;
 use super::Html;
 use super::card::{card, level, state};
 use super::layout::{PageFrame, page};
 use super::table::compact;
 use crate::number::length;
+use crate::quantity::counted;
 
 /// Maximum number of targets as cards. More are a table.
 const CARDS_MAX: usize = 12;

@@ -3,10 +3,10 @@
 use super::super::card::Card;
 use super::super::condition::AlertSeverity;
 use super::super::overview::Overview;
-use super::super::quantity::{count, duration, percent, rate};
 use super::Html;
 use super::graph::limit_bar;
 use super::overview::name_cells;
+use crate::quantity::{count, duration, percent, rate};
 
 /// Adds the table.
 pub(super) fn compact(html: &mut Html, model: &Overview) {
@@ -35,7 +35,7 @@ fn row(html: &mut Html, card: &Card) {
             html.text(
                 card.memory
                     .used
-                    .map_or_else(|| "–".to_owned(), super::super::quantity::bytes),
+                    .map_or_else(|| "–".to_owned(), crate::quantity::bytes),
             );
         }
     }

@@ -3,12 +3,12 @@
 use super::super::card::TargetState;
 use super::super::commands::CommandRow;
 use super::super::detail::{RejectedRow, TargetDetail};
-use super::super::quantity::{age, count, duration, percent};
 use super::Html;
 use super::card::{about, figures, level, polled, problems, state};
 use super::graph::share_bar;
 use super::layout::{PageFrame, page};
 use super::namespaces::{keys, namespaces};
+use crate::quantity::{age, count, duration, percent};
 
 /// Returns the page. `has_probe` is whether the exporter serves the metrics of single targets.
 #[must_use]

@@ -2,11 +2,12 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::super::human;
 use super::super::layout::Layout;
 use super::super::table::NAME_MAX;
 use super::{Comparison, Difference, NamespaceChange, Presence};
+use crate::invisible::one_line;
 use crate::number::to_count;
+use crate::quantity;
 
 /// Space between two columns.
 const GAP: &str = "  ";
@@ -27,7 +28,7 @@ pub fn text(comparison: &Comparison, target: &str, layout: &Layout) -> String {
     let since = comparison.seconds.map_or_else(
         || "Changes since the earlier pass".to_owned(),
         |seconds| {
-            let ago = human::duration(to_count(seconds * 1_000.0));
+            let ago = quantity::long_duration(to_count(seconds * 1_000.0));
             format!("Changes in the last {ago}")
         },
     );
@@ -66,7 +67,7 @@ fn notes(comparison: &Comparison, target: &str, layout: &Layout) -> Vec<String> 
         );
     }
     if comparison.target != target {
-        let earlier = human::name(&comparison.target, NAME_MAX);
+        let earlier = one_line(&comparison.target, NAME_MAX);
         notes.push(format!("The earlier pass is of the target {earlier}."));
     }
     if !comparison.was_complete {
@@ -135,7 +136,7 @@ fn table(changes: &[NamespaceChange], layout: &Layout) -> String {
 }
 
 fn cells(change: &NamespaceChange) -> Cells {
-    let name = human::name(&change.name, NAME_MAX);
+    let name = one_line(&change.name, NAME_MAX);
     let name = match change.presence {
         Presence::Both => name,
         Presence::New => format!("{name} (new)"),
@@ -148,7 +149,7 @@ fn cells(change: &NamespaceChange) -> Cells {
         cell(&change.keys, count),
         change
             .memory
-            .map_or_else(unknown, |memory| cell(&memory, human::bytes)),
+            .map_or_else(unknown, |memory| cell(&memory, quantity::long_bytes)),
         cell(&change.share, points),
         change
             .without_ttl
@@ -181,7 +182,7 @@ fn cell(difference: &Difference, worded: fn(f64) -> String) -> String {
 }
 
 fn count(number: f64) -> String {
-    human::estimated_count(number)
+    quantity::count(number)
 }
 
 fn points(share: f64) -> String {

@@ -8,7 +8,7 @@ use crate::command::top::look::{Look, Tone, tone_of};
 use crate::command::top::received::ListedTarget;
 use crate::command::top::state::TopState;
 use crate::command::top::text::{UNKNOWN, or_unknown, visible, width, wrap};
-use crate::view::{age, bytes, count, duration, rate};
+use crate::quantity::{age, bytes, count, duration, rate};
 
 /// Height from which there are graphs.
 const TRENDS_FROM: u16 = 10;

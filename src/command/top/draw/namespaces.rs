@@ -9,7 +9,7 @@ use crate::command::top::order::NamespaceOrder;
 use crate::command::top::received::ReportedNamespace;
 use crate::command::top::state::{Pane, TopState};
 use crate::command::top::text::{bar, estimate, median_ttl, or_unknown, share, visible, width};
-use crate::view::{bytes, count};
+use crate::quantity::{bytes, count};
 
 /// Width of the bars of the shares.
 const BAR: usize = 8;

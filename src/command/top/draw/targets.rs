@@ -8,7 +8,7 @@ use crate::command::top::look::{Look, Tone, tone_of};
 use crate::command::top::received::{ListedTarget, UsedPart};
 use crate::command::top::state::{Pane, TopState};
 use crate::command::top::text::{MARK, UNKNOWN, marked_bar, or_unknown, share, visible};
-use crate::view::{bytes, count, duration, percent, rate};
+use crate::quantity::{bytes, count, duration, percent, rate};
 
 /// Width of the bars of the memory: one cell is right of the mark.
 const BAR: usize = 11;

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::command::top::look::{Look, Tone};
 use crate::command::top::received::TargetHistory;
 use crate::command::top::text::{or_unknown, sparkline, top_of};
-use crate::view::{bytes, percent, rate};
+use crate::quantity::{bytes, percent, rate};
 
 /// Width from which two graphs are next to each other.
 const TWO_FROM: u16 = 70;
