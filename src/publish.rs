@@ -27,6 +27,7 @@ pub use slot::Slot;
 use crate::encode::{Form, Page};
 use crate::failure::Reason;
 use crate::metric::Snapshot;
+use crate::quantity::whole_counted;
 use crate::trace::Trace;
 
 /// The result of one poll of one target.
@@ -71,7 +72,7 @@ const TEXT_TARGETS_MAX: usize = 100;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unhealthy {
     /// Some targets are not polled.
-    #[error("polls of {overdue} of {total} targets are overdue")]
+    #[error("polls of {overdue} of {} are overdue", whole_counted(*.total as u64, "target", "targets"))]
     Overdue {
         /// Number of overdue targets.
         overdue: usize,

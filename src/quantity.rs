@@ -127,7 +127,7 @@ pub fn whole_counted(number: u64, one: &str, many: &str) -> String {
     counted(to_float(number), one, many)
 }
 
-/// Returns the noun for a formatted number. Only exactly one is singular: `1 ± 1 keys`.
+/// Returns the noun for a formatted number. Only exactly one is singular, not `1 ± 1`.
 #[must_use]
 pub fn noun<'a>(number: &str, one: &'a str, many: &'a str) -> &'a str {
     if number == "1" { one } else { many }
@@ -271,6 +271,8 @@ mod tests {
         assert_eq!(clock(86_400.0 + 3_661.5), "01:01:01");
         assert_eq!(counted(1.0, "key", "keys"), "1 key");
         assert_eq!(counted(2_000.0, "key", "keys"), "2,000 keys");
+        assert_eq!(whole_counted(0, "key", "keys"), "0 keys");
+        assert_eq!(noun("1 ± 1", "key", "keys"), "keys");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::sweep::{self, Examined as SweepExamined};
 use crate::poll::{Poller, circumstances, collectors, describe_pace};
+use crate::quantity::whole_counted;
 use crate::query::{Rejected, describe};
 use crate::reply::{ErrorKind, Refusal};
 use facts::ServerFacts;
@@ -43,8 +44,8 @@ const LONG_PASS: Duration = Duration::from_mins(30);
 pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     let (watched, problems) = targets_now(config).await;
     let count = watched.len();
-    let targets = if count == 1 { "target" } else { "targets" };
-    writeln!(out, "configuration: valid, {count} {targets}")?;
+    let targets = whole_counted(count as u64, "target", "targets");
+    writeln!(out, "configuration: valid, {targets}")?;
     for source in &config.sources {
         if let SourceKind::Requests(allowed) = &source.kind {
             let rules: Vec<_> = allowed.rules().iter().map(ToString::to_string).collect();
@@ -63,19 +64,21 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     let checks = watched.into_iter().map(|watched| {
         let (target, turns) = (watched.target, Arc::clone(&turns));
         let credentials = Arc::clone(&config.credentials);
-        tokio::spawn(async move {
+        let name = target.name.clone();
+        let check = tokio::spawn(async move {
             // The semaphore is never closed.
             let _turn = turns.acquire().await;
             let mut report = TargetReport::default();
             report.target(&target, &credentials).await;
             report
-        })
+        });
+        (name, check)
     });
     let (mut faulty, mut sentences) = (0, Vec::new());
-    for check in checks.collect::<Vec<_>>() {
+    for (name, check) in checks.collect::<Vec<_>>() {
         let report = check
             .await
-            .unwrap_or_else(|error| TargetReport::broken(&error));
+            .unwrap_or_else(|error| TargetReport::broken(name, &error));
         out.write_all(report.text.as_bytes())?;
         faulty += usize::from(!report.all_works);
         sentences.extend(report.verdict());
@@ -103,10 +106,12 @@ fn verdict(sentences: &[String], (targets, faulty, sources): (usize, usize, usiz
     }
     let mut places = Vec::new();
     if faulty > 0 {
-        places.push(format!("{faulty} of {targets} targets"));
+        let targets = whole_counted(targets as u64, "target", "targets");
+        places.push(format!("{faulty} of {targets}"));
     }
     if sources > 0 {
-        places.push(format!("{sources} sources of targets"));
+        let (one, many) = ("source of targets", "sources of targets");
+        places.push(whole_counted(sources as u64, one, many));
     }
     let verdict = if places.is_empty() {
         "everything that is enabled works".to_owned()
@@ -158,10 +163,14 @@ impl Default for TargetReport {
 
 impl TargetReport {
     /// Returns the report of a check that panicked.
-    fn broken(error: &JoinError) -> Self {
+    fn broken(name: String, error: &JoinError) -> Self {
         Self {
-            text: format!("  does not work: {error}\n"),
+            text: format!(
+                "{name}\n  was not checked, because of a defect of this program: {error}\n"
+            ),
             all_works: false,
+            notable: vec!["was not checked.".to_owned()],
+            name,
             ..Self::default()
         }
     }
@@ -389,6 +398,31 @@ pub(super) fn explained(failure: &Failure) -> String {
 mod tests {
     use super::*;
     use crate::failure::Reason;
+
+    #[tokio::test]
+    async fn panicked_check_has_the_name_of_its_target() {
+        let check = tokio::spawn(async { panic!("a defect") });
+        let report = TargetReport::broken("cache".to_owned(), &check.await.unwrap_err());
+        assert!(report.text.starts_with("cache\n"), "{}", report.text);
+        let sentences: Vec<_> = report.verdict().collect();
+        assert_eq!(sentences, ["cache was not checked."]);
+        assert!(!report.all_works);
+    }
+
+    #[test]
+    fn verdict_uses_the_singular() {
+        let of = |counts| {
+            let text = verdict(&[], counts);
+            text.lines().last().unwrap().to_owned()
+        };
+        assert_eq!(
+            of((1, 1, 1)),
+            "verdict: faults at 1 of 1 target and 1 source of targets"
+        );
+        assert_eq!(of((3, 1, 0)), "verdict: faults at 1 of 3 targets");
+        assert_eq!(of((3, 0, 2)), "verdict: faults at 2 sources of targets");
+        assert_eq!(of((3, 0, 0)), "verdict: everything that is enabled works");
+    }
 
     #[test]
     fn a_failure_has_one_remedy() {

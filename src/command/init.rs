@@ -9,6 +9,7 @@ use super::check::explained;
 use super::namespaces::{self, Survey};
 use crate::config::{Config, Endpoint, Password, Target, Tls};
 use crate::output::Plain;
+use crate::quantity::whole_counted;
 
 /// Maximum duration of the pass. Part of the keys is enough for suggestions.
 const SURVEY_TIME: Duration = Duration::from_mins(1);
@@ -67,15 +68,14 @@ pub async fn run(
 
 /// Returns a comment on the targets and sources of targets that are not written, if there are any.
 fn further(targets: usize, sources: usize) -> String {
-    let counted = [(targets, "more target"), (sources, "source of targets")];
+    let counted = [
+        (targets, "more target", "more targets"),
+        (sources, "source of targets", "sources of targets"),
+    ];
     let parts: Vec<String> = counted
         .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| match (count, what) {
-            (1, _) => format!("1 {what}"),
-            (_, "more target") => format!("{count} more targets"),
-            _ => format!("{count} sources of targets"),
-        })
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| whole_counted(count as u64, one, many))
         .collect();
     if parts.is_empty() {
         return String::new();

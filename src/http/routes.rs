@@ -21,6 +21,7 @@ use crate::clock;
 use crate::config::{Route, is_authority};
 use crate::encode::Page;
 use crate::publish::{Board, Served};
+use crate::quantity::whole_counted;
 use crate::telemetry::Counter;
 use crate::threads::Lane;
 use crate::view;
@@ -234,7 +235,12 @@ fn ready(services: &Services) -> HttpResponse {
     let unread = services.board.unread_sources();
     if unread > 0 {
         return response::not_yet(format!(
-            "not ready: {unread} sources of targets were not read yet"
+            "not ready: {} not read yet",
+            whole_counted(
+                unread as u64,
+                "source of targets was",
+                "sources of targets were"
+            )
         ));
     }
     let slots = services.board.slots();
@@ -244,7 +250,8 @@ fn ready(services: &Services) -> HttpResponse {
         return response::not_yet("not ready: the page of all targets is being written");
     }
     response::not_yet(format!(
-        "not ready: {waiting} of {total} targets were not polled yet"
+        "not ready: {waiting} of {} not polled yet",
+        whole_counted(total as u64, "target was", "targets were")
     ))
 }
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use crate::metric::{SampleValue, Snapshot};
-use crate::quantity::count;
+use crate::quantity::counted;
 
 /// Maximum number of namespaces per line.
 const NAMESPACES_MAX: usize = 3;
@@ -59,8 +59,8 @@ fn evicted(snapshot: &Snapshot) -> Option<String> {
         share: keys / all.max(1.0),
     });
     let parts = parts.filter(|part| part.share >= SHARE_MIN).collect();
-    let all = count(all);
-    joined(parts).map(|parts| format!("Evicted most: {parts} of {all} keys"))
+    let all = counted(all, "key", "keys");
+    joined(parts).map(|parts| format!("Evicted most: {parts} of {all}"))
 }
 
 /// Uses the longest time for which a namespace has idle memory.

@@ -150,7 +150,7 @@ fn facts_and_verdict_are_worded() {
     let verdict = "\nNotable:\n- cache: slowlog does not work.\n";
     assert!(report.contains(verdict), "{report}");
     assert!(
-        report.ends_with("\nverdict: faults at 1 of 1 targets\n"),
+        report.ends_with("\nverdict: faults at 1 of 1 target\n"),
         "{report}"
     );
     assert!(!report.contains("hunter2"), "{report}");

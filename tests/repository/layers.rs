@@ -66,7 +66,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "publish",
-        &["encode", "failure", "history", "metric", "quantity", "trace"],
+        &[
+            "encode", "failure", "history", "metric", "quantity", "trace",
+        ],
     ),
     (
         "view",

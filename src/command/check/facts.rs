@@ -145,8 +145,7 @@ impl ServerFacts {
 
 /// Returns a number of keys with its noun.
 fn keys_text(keys: f64) -> String {
-    let noun = if whole(keys) == 1 { "key" } else { "keys" };
-    format!("{} {noun}", quantity::count(keys))
+    quantity::counted(keys, "key", "keys")
 }
 
 fn whole(keys: f64) -> u64 {

@@ -76,7 +76,8 @@ impl KeptName {
     }
 
     fn length_text(&self) -> String {
-        format!(" ({} bytes)", quantity::whole_count(self.length as u64))
+        let length = quantity::whole_counted(self.length as u64, "byte", "bytes");
+        format!(" ({length})")
     }
 }
 

@@ -97,9 +97,9 @@ fn ages(report: &Report, left_out: &[&str]) -> Vec<String> {
     }
     let evicted = report.removed.evicted_per_second();
     if let Some(evicted) = evicted.filter(|evicted| *evicted >= 0.5) {
-        let evicted = quantity::count(evicted);
+        let evicted = quantity::counted(evicted, "key", "keys");
         notes.push(format!(
-            "The server evicted {evicted} keys per second. One pass does not show of which \
+            "The server evicted {evicted} per second. One pass does not show of which \
              namespaces; the exporter does."
         ));
     }
@@ -128,15 +128,16 @@ fn bursts(report: &Report) -> Vec<String> {
 
 /// Returns a note on the use of the lookups, and how to change their number.
 fn lookups(queried: &Queried) -> Option<String> {
-    let lookups = quantity::whole_count(queried.lookups);
+    let lookups = queried.lookups;
+    let caused = quantity::whole_counted(lookups, "lookup, which counts", "lookups, which count");
     let note = if queried.ttls > 0 && queried.ttls < queried.keys {
         format!(
-            "TTLs are from a sample of {} keys. The pass caused {lookups} lookups, which count in the \
-             hit ratio of the server; change the number with --lookups.",
-            quantity::whole_count(queried.ttls)
+            "TTLs are from a sample of {}. The pass caused {caused} in the hit ratio of the server; \
+             change the number with --lookups.",
+            quantity::whole_counted(queried.ttls, "key", "keys")
         )
-    } else if queried.lookups > 0 {
-        format!("The pass caused {lookups} lookups, which count in the hit ratio of the server.")
+    } else if lookups > 0 {
+        format!("The pass caused {caused} in the hit ratio of the server.")
     } else {
         return None;
     };

@@ -145,10 +145,9 @@ pub(super) fn block(report: &Report, sampled: usize, suggestions: &[Suggestion])
         PassEnd::Interrupted | PassEnd::Failed(_) => " before the pass was complete",
     };
     format!(
-        "# Based on {} of {} keys that were seen{part}, and the TTLs of {}. Review it before you use \
-         it.\n{}",
+        "# Based on {} of {} seen{part}, and the TTLs of {}. Review it before you use it.\n{}",
         quantity::whole_count(sampled as u64),
-        quantity::whole_count(report.keys_seen),
+        quantity::whole_counted(report.keys_seen, "key that was", "keys that were"),
         quantity::whole_count(report.queried.ttls),
         to_yaml(suggestions)
     )

@@ -99,13 +99,13 @@ fn heading(report: &Report) -> String {
         let _ = write!(text, ", {server}");
     }
     let seconds = report.duration.as_secs_f64();
-    let seen = quantity::whole_count(report.keys_seen);
+    let seen = quantity::whole_counted(report.keys_seen, "key", "keys");
     let outcome = match report.end {
         PassEnd::Complete => "scanned",
         PassEnd::Interrupted => "PARTIAL: interrupted after",
         PassEnd::Failed(_) => "PARTIAL: the target failed after",
     };
-    let _ = writeln!(text, "\n{outcome} {seen} keys in {seconds:.1} s");
+    let _ = writeln!(text, "\n{outcome} {seen} in {seconds:.1} s");
     if report.databases.is_empty() {
         text.push_str("no keys\n");
     } else if report.rows.is_empty() {

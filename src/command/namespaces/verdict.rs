@@ -81,16 +81,17 @@ fn without_ttl(row: &Finding) -> Option<String> {
         return None;
     }
     let keys = quantity::estimated(without.value, without.error);
+    let of = |one, many| quantity::noun(&keys, one, many);
     let share = without.value / row.estimate.keys.value.max(1.0);
     if row.ttl.required {
+        let key = of("key", "keys");
         Some(format!(
-            "has {keys} keys without a TTL, which its policy requires"
+            "has {keys} {key} without a TTL, which its policy requires"
         ))
     } else if share <= FORGOTTEN_SHARE {
         let others = quantity::long_percent(1.0 - share);
-        Some(format!(
-            "has {keys} keys that never expire, and {others} that do"
-        ))
+        let that = of("key that never expires", "keys that never expire");
+        Some(format!("has {keys} {that}, and {others} that do"))
     } else {
         None
     }
@@ -102,7 +103,8 @@ fn beyond_longest_ttl(row: &Finding) -> Option<String> {
         let keys = quantity::estimated(broken.value, broken.error);
         let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
         let longest = quantity::long_duration(longest);
-        format!("has {keys} keys with longer TTLs than its policy allows, which is {longest}")
+        let with = quantity::noun(&keys, "key with a longer TTL", "keys with longer TTLs");
+        format!("has {keys} {with} than its policy allows, which is {longest}")
     })
 }
 

@@ -76,9 +76,8 @@ fn clients(seen: &Seen<'_>, share_max: f64) -> Option<String> {
     let limit = max_clients(seen).filter(|limit| *limit > 0.0)?;
     let clients = seen.number("redis_connected_clients")?;
     let (share, limit_text) = (clients / limit, count(limit));
-    let (clients, share_text) = (count(clients), percent(share));
-    (share > share_max)
-        .then(|| format!("{clients} clients are {share_text} of the limit of {limit_text}."))
+    let (clients, share_text) = (counted(clients, "client is", "clients are"), percent(share));
+    (share > share_max).then(|| format!("{clients} {share_text} of the limit of {limit_text}."))
 }
 
 /// Returns the first pool whose connections and limit fit.

@@ -2,7 +2,7 @@
 
 use super::super::facts::Seen;
 use super::{Condition, critical, is, warning};
-use crate::quantity::{bytes, count, duration};
+use crate::quantity::{bytes, count, counted, duration, noun};
 
 pub(super) const CONDITIONS: &[Condition] = &[
     critical("RedisReplicaLinkDown", |seen| {
@@ -42,14 +42,18 @@ pub(super) const CONDITIONS: &[Condition] = &[
         let failed = seen.number("redis_cluster_slots_fail").unwrap_or(0.0);
         let slots = missing.max(0.0) + failed;
         let slots_text = count(slots);
-        (slots > 0.0 && is_member(seen))
-            .then(|| format!("{slots_text} slots of the cluster have no working node."))
+        let have = noun(
+            &slots_text,
+            "slot of the cluster has",
+            "slots of the cluster have",
+        );
+        (slots > 0.0 && is_member(seen)).then(|| format!("{slots_text} {have} no working node."))
     }),
     warning("RedisClusterSlotsPfail", |seen| {
         let slots = seen.number("redis_cluster_slots_pfail")?;
-        let slots_text = count(slots);
+        let slots_text = counted(slots, "slot", "slots");
         (slots > 0.0 && is_member(seen))
-            .then(|| format!("The node cannot reach the nodes of {slots_text} slots."))
+            .then(|| format!("The node cannot reach the nodes of {slots_text}."))
     }),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::super::facts::Seen;
 use super::{Condition, info, warning};
-use crate::quantity::{count, duration, percent};
+use crate::quantity::{counted, duration, percent};
 
 pub(super) const CONDITIONS: &[Condition] = &[
     warning("RedisExporterPollStale", |seen| {
@@ -41,8 +41,8 @@ pub(super) const CONDITIONS: &[Condition] = &[
     }),
     warning("RedisExporterCardinalityLimited", |seen| {
         let dropped = seen.number("redis_exporter_dropped_samples")?;
-        let text = count(dropped);
-        (dropped > 0.0).then(|| format!("{text} samples too many were dropped."))
+        let text = counted(dropped, "sample too many was", "samples too many were");
+        (dropped > 0.0).then(|| format!("{text} dropped."))
     }),
     info("RedisExporterNamespacesFolded", |seen| {
         let databases = seen.swept_samples("redis_key_namespace_folded_keys");

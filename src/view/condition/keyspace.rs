@@ -3,7 +3,7 @@
 use super::super::facts::Seen;
 use super::{Condition, info, warning};
 use crate::metric::Sample;
-use crate::quantity::{bytes, count, counted, duration, percent};
+use crate::quantity::{bytes, count, duration, noun, percent};
 
 const VIOLATIONS: &str = "redis_key_namespace_policy_violations";
 const IDLE: &str = "redis_key_namespace_idle_memory_bytes";
@@ -82,10 +82,15 @@ fn violation(seen: &Seen<'_>, counts: impl Fn(&Sample<'_>, f64) -> bool) -> Opti
         counts(&sample, keys).then_some((sample, keys))
     });
     let (sample, keys) = found.max_by(|one, other| one.1.total_cmp(&other.1))?;
-    let (name, keys_text) = (name(&sample)?, counted(keys, "key", "keys"));
-    Some(match sample.label("policy")? {
-        "ttl_required" => format!("{keys_text} of namespace {name} never expire."),
-        _ => format!("{keys_text} of namespace {name} have a TTL that is too long."),
+    let (name, keys) = (name(&sample)?, count(keys));
+    let of = |one, many| noun(&keys, one, many);
+    let key = of("key", "keys");
+    Some(if sample.label("policy")? == "ttl_required" {
+        let expire = of("expires", "expire");
+        format!("{keys} {key} of namespace {name} never {expire}.")
+    } else {
+        let have = of("has", "have");
+        format!("{keys} {key} of namespace {name} {have} a TTL that is too long.")
     })
 }
 
@@ -95,9 +100,12 @@ fn fewest_violations(seen: &Seen<'_>) -> Option<String> {
     let samples = seen.swept_samples("redis_key_namespace_policy_violations_min");
     samples.into_iter().find_map(|sample| {
         let keys = sample.number().filter(|keys| *keys > 0.0)?;
-        let (db, keys) = (sample.label("db")?, counted(keys, "key", "keys"));
+        let (db, keys) = (sample.label("db")?, count(keys));
+        let of = |one, many| noun(&keys, one, many);
+        let (key, expire) = (of("key", "keys"), of("expires", "expire"));
+        let namespaces = of("its namespace requires", "their namespaces require");
         Some(format!(
-            "At least {keys} of {db} never expire, although their namespaces require a TTL."
+            "At least {keys} {key} of {db} never {expire}, although {namespaces} a TTL."
         ))
     })
 }

@@ -4,7 +4,7 @@ use super::super::card::hit_ratio;
 use super::super::facts::Seen;
 use super::{Condition, critical, info, is, is_primary, warning};
 use crate::history::Increase;
-use crate::quantity::{bytes, count, counted, percent, rate};
+use crate::quantity::{bytes, counted, percent, rate};
 
 const FIVE_MINUTES: f64 = 300.0;
 const MEBIBYTE: f64 = 1_048_576.0;
@@ -89,7 +89,7 @@ fn evictions(seen: &Seen<'_>, share_max: f64) -> Option<String> {
         .history
         .rate(Increase::Evicted, FIVE_MINUTES, seen.now)?;
     let keys = seen.sum("redis_db_keys")?;
-    let (each, keys_text) = (rate(evicted), count(keys));
+    let (each, keys_text) = (rate(evicted), counted(keys, "key", "keys"));
     (evicted > 10.0 && 60.0 * evicted > share_max * keys)
-        .then(|| format!("Redis evicts {each} keys per second, of {keys_text} keys."))
+        .then(|| format!("Redis evicts {each} keys per second, of {keys_text}."))
 }

@@ -4,7 +4,7 @@ use super::super::card::{Card, LimitUse, TargetState};
 use super::super::condition::{AlertSeverity, TargetProblem};
 use super::Html;
 use super::graph::{limit_bar, span, sparkline};
-use crate::quantity::{age, bytes, count, duration, percent, rate};
+use crate::quantity::{age, bytes, count, counted, duration, percent, rate};
 
 /// Maximum number of problems on a card. The page of the target has all.
 const PROBLEMS_MAX: usize = 3;
@@ -73,7 +73,7 @@ pub(super) fn about(html: &mut Html, card: &Card) {
         "slave" => "replica",
         other => other,
     });
-    let keys = card.keys.map(|keys| format!("{} keys", count(keys)));
+    let keys = card.keys.map(|keys| counted(keys, "key", "keys"));
     // The kind contains the beginning of the version.
     let server = match (&card.server, &card.version) {
         (Some(server), Some(version)) => Some(format!("{server} ({version})")),
