@@ -58,6 +58,9 @@ pub struct Collector {
     pub queries: &'static [&'static Query],
     /// The queries that `further` can return.
     pub further_queries: &'static [&'static Query],
+    /// Returns whether it can send one of `further_queries` at some time, to the server of these
+    /// replies and with their configuration.
+    pub may_send: fn(&Query, &Replies) -> bool,
     /// Returns additional queries that depend on replies, on the configuration, or on earlier
     /// polls. Called twice: after the replies to `queries`, and after the replies to its first
     /// result. Queries that already have a reply are not sent again.
@@ -89,6 +92,7 @@ impl Collector {
         default: |_| true,
         queries: &[],
         further_queries: &[],
+        may_send: |_, _| true,
         further: |_| Vec::new(),
         file: |_| None,
         applies: |_| true,

@@ -59,6 +59,11 @@ pub static COLLECTOR: Collector = Collector {
     about: "Pub/sub channels and their subscribers by group (option `channels`). On if groups are declared.",
     default: |options| !options.channels.is_empty(),
     further_queries: &[&LIST, &COUNT, &SHARD_LIST, &SHARD_COUNT],
+    may_send: |query, replies| {
+        let is_of_kind = |kind: &ChannelKind| [kind.list, kind.count].contains(&query);
+        let kind = KINDS.iter().find(|kind| is_of_kind(kind));
+        kind.is_some_and(|kind| replies.info.number(kind.total).is_some())
+    },
     further,
     applies: Server::holds_keys,
     families: || {

@@ -19,6 +19,7 @@ pub static COLLECTOR: Collector = Collector {
     name: "rdb_file_size",
     about: "Size of the RDB file, if the exporter can access the file system of the server. Needs `+config|get` unless the option `rdb_file` names the file.",
     further_queries: &[&FOLDER, &FILE],
+    may_send: |_, replies| replies.circumstances.options.rdb_file.is_none(),
     further,
     file: path,
     applies: Server::holds_keys,

@@ -29,6 +29,7 @@ pub static COLLECTOR: Collector = Collector {
     name: "scripts",
     about: "Results of the Lua scripts of the option `scripts`. Sends nothing if there are no scripts. Scripts need `+eval_ro` and the commands that they run. Scripts that may write, and servers without EVAL_RO, need `+eval` instead.",
     further_queries: &[&READ_ONLY, &ANY],
+    may_send: |query, replies| scripts(replies).any(|(ticket, _)| ticket.query == query),
     further,
     applies: Server::holds_keys,
     families: || {

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use crate::collector::{Collector, Server};
+use crate::collector::{Collector, Replies};
 use crate::config::{Config, Credential, SourceKind, Target, credential_for, doubts};
 use crate::discovery::targets_now;
 use crate::failure::Failure;
@@ -248,7 +248,7 @@ impl TargetReport {
     /// Adds the rule of a user who may send exactly what this configuration needs.
     fn access(&mut self, target: &Target, examined: &ExaminedTarget) {
         let (collectors, rejected) = (&examined.applicable, &examined.rejected);
-        let Some(rule) = access::rule(target, &examined.kind, collectors, rejected) else {
+        let Some(rule) = access::rule(target, &examined.replies, collectors, rejected) else {
             return;
         };
         let from = target.sweep.from.as_ref().filter(|_| target.sweep.enabled);
@@ -344,11 +344,11 @@ impl TargetReport {
 /// The result of one poll of a target.
 struct ExaminedTarget {
     server: String,
-    kind: Server,
     facts: ServerFacts,
     /// Round trip of a PING; `None` if the user may not send it.
     ping: Option<Duration>,
     applicable: Vec<&'static Collector>,
+    replies: Replies,
     rejected: Vec<Rejected>,
 }
 
@@ -370,10 +370,10 @@ async fn examine(target: &Target) -> Result<ExaminedTarget, Failure> {
         .await?;
     Ok(ExaminedTarget {
         server: poller.server_text(),
-        kind: round.replies.server(),
         facts: ServerFacts::of(target, &round.replies),
         ping: round.ping,
         applicable: round.collectors,
+        replies: round.replies,
         rejected: poller.rejected().to_vec(),
     })
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::support::cluster::Cluster;
-use crate::support::keys;
-use crate::support::{Launch, RedisServer};
+use crate::support::wait::LONG;
+use crate::support::{Launch, RedisServer, keys, until};
 
 const RULE: &str = "ACL SETUSER exporter on >PASSWORD ";
 
@@ -31,6 +31,11 @@ fn denials(server: &RedisServer) -> String {
 
 /// Checks that a user with exactly the printed rule is refused nothing.
 fn assert_rule_suffices(options: &str) -> String {
+    assert_rule_suffices_for(options, "")
+}
+
+/// Does so with options of the target.
+fn assert_rule_suffices_for(options: &str, of_target: &str) -> String {
     let server = RedisServer::start(&["--notify-keyspace-events", "Exem"]);
     keys::write(
         &server,
@@ -41,7 +46,9 @@ fn assert_rule_suffices(options: &str) -> String {
     keys::write(&server, 0, 5, "call('XADD', 'stream:' .. i, '*', 'a', 'b')");
     let at = |login: &str| {
         let address = server.address();
-        format!("{options}targets: [{{ name: cache, url: 'redis://{login}{address}' }}]\n")
+        format!(
+            "{options}targets: [{{ name: cache, url: 'redis://{login}{address}'{of_target} }}]\n"
+        )
     };
     let rule = rule(&at(""));
     let reply = server.ask(&rule.split(' ').collect::<Vec<_>>());
@@ -100,6 +107,99 @@ fn printed_rule_suffices_for_optional_features() {
     ] {
         assert!(rule.contains(needed), "{needed}: {rule}");
     }
+}
+
+/// Returns whether a rule has a permission.
+fn grants(rule: &str, permission: &str) -> bool {
+    rule.split(' ').any(|word| word == permission)
+}
+
+#[test]
+fn printed_rule_has_only_queries_of_the_configuration() {
+    const NO_CONFIG: &str = "sweep: { enabled: false }\ncollectors: { config: false, \
+                             rdb_file_size: true }\n";
+    for (options, of_target, needed, unneeded) in [
+        (
+            "sweep: { enabled: true, idle: false }\nkeys: { check: ['session:*'] }\n",
+            "",
+            ["+strlen", "+pttl"],
+            ["+object|idletime", "+getrange"],
+        ),
+        (
+            "sweep: { enabled: true }\nkeys: { streams: ['stream:*'], stream_consumers: false }\n",
+            "",
+            ["+xinfo|stream", "+xinfo|groups"],
+            ["+xinfo|consumers", "+strlen"],
+        ),
+        (
+            "sweep: { enabled: false }\ncollectors: { slowlog: false, latency: false }\n",
+            "",
+            ["+config|get", "+latency|histogram"],
+            ["+slowlog|get", "+latency|latest"],
+        ),
+        (
+            NO_CONFIG,
+            "",
+            ["+config|get", "+slowlog|len"],
+            ["+dbsize", "+eval"],
+        ),
+        (
+            NO_CONFIG,
+            ", rdb_file: /tmp/dump.rdb",
+            ["+slowlog|len", "+slowlog|get"],
+            ["+config|get", "+config|set"],
+        ),
+    ] {
+        let rule = assert_rule_suffices_for(options, of_target);
+        for permission in needed {
+            assert!(grants(&rule, permission), "{permission}: {rule}");
+        }
+        for permission in unneeded {
+            assert!(!grants(&rule, permission), "{permission}: {rule}");
+        }
+    }
+}
+
+#[test]
+fn every_permission_of_the_printed_rule_is_used() {
+    let server = RedisServer::start(&[]);
+    for database in [0, 3] {
+        keys::write(
+            &server,
+            database,
+            50,
+            "call('SET', 'session:' .. i, 'x', 'EX', 900)",
+        );
+    }
+    let at = |login: &str| {
+        let address = server.address();
+        format!(
+            "poll: {{ interval: 500ms }}\nsweep: {{ enabled: true, min_pass_interval: 1s, cpu_share: 50%, lookups_per_minute: 100000 }}\n\
+             targets: [{{ name: cache, url: 'redis://{login}{address}' }}]\n"
+        )
+    };
+    let rule = rule(&at(""));
+    assert_eq!(server.ask(&rule.split(' ').collect::<Vec<_>>()), "OK");
+    // Only sent while a function keeps the server busy.
+    let rare = ["+function|stats"];
+    let granted = rule.split(' ').filter_map(|word| word.strip_prefix('+'));
+    let granted: Vec<&str> = granted
+        .filter(|word| !rare.contains(&&*format!("+{word}")))
+        .collect();
+    server.ask(&["CONFIG", "RESETSTAT"]);
+    let exporter = Launch::configured(&at("exporter:PASSWORD@")).start();
+    // A client of the test only sends INFO, which the exporter must send, too.
+    let unused = || {
+        let called = server.ask(&["INFO", "commandstats"]);
+        let is_called = |command: &&str| called.contains(&format!("cmdstat_{command}:"));
+        let unused = granted.iter().copied().filter(|one| !is_called(one));
+        unused.collect::<Vec<_>>()
+    };
+    until(LONG, "every command of the rule", || {
+        exporter.page();
+        unused().is_empty().then_some(())
+    });
+    assert_eq!(denials(&server), "", "{rule}");
 }
 
 #[test]

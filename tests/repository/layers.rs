@@ -116,6 +116,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "number",
             "pattern",
             "publish",
+            "quantity",
             "query",
             "reply",
         ],

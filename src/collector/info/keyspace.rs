@@ -48,6 +48,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Keys of each database.",
     queries: &[&INFO],
     further_queries: &[&SIZE],
+    may_send: |_, replies| is_unreported(replies),
     further,
     applies: Server::holds_keys,
     families: || {
@@ -114,10 +115,13 @@ impl Listed {
 
 /// Queries the number of keys of the selected database if INFO does not report it.
 fn further(replies: &Replies) -> Vec<Command<'_>> {
+    Vec::from_iter(is_unreported(replies).then(|| Command::from(&SIZE)))
+}
+
+/// Returns whether INFO is readable, but does not report the selected database.
+fn is_unreported(replies: &Replies) -> bool {
     let info = &replies.info;
-    let is_needed = !Listed::read(info).reports(replies.circumstances.database);
-    let is_readable = !info.is_empty();
-    Vec::from_iter((is_needed && is_readable).then(|| Command::from(&SIZE)))
+    !info.is_empty() && !Listed::read(info).reports(replies.circumstances.database)
 }
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {

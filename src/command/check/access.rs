@@ -1,9 +1,9 @@
 //! Writes the ACL rule of a user that has the permissions that a target needs, and no others. Pure.
 
-use crate::collector::{Collector, Server};
+use crate::collector::{Collector, Replies, Server, function_stats};
 use crate::config::{EventUse, Target};
 use crate::keyspace::permissions::permissions;
-use crate::query::Rejected;
+use crate::query::{Query, Rejected};
 use crate::reply::{ErrorKind, Refusal};
 
 /// The channels of key events.
@@ -17,7 +17,8 @@ const HAS_ACL: (u32, u32) = (6, 0);
 const HAS_CHANNEL_ACL: (u32, u32) = (6, 2);
 const SENTINEL_HAS_ACL: (u32, u32) = (6, 2);
 
-/// Returns the rule for the collectors that apply to a server, and for the sweep. Commands that the
+/// Returns the rule for the collectors that apply to the server of these replies, and for the sweep.
+/// It has the permissions of each query that is sent with this configuration. Commands that the
 /// server does not know are left out, because it would reject the whole rule. The password is the
 /// word PASSWORD.
 ///
@@ -25,10 +26,11 @@ const SENTINEL_HAS_ACL: (u32, u32) = (6, 2);
 #[must_use]
 pub fn rule(
     target: &Target,
-    server: &Server,
+    replies: &Replies,
     collectors: &[&'static Collector],
     rejected: &[Rejected],
 ) -> Option<String> {
+    let server = &replies.server();
     let since = if server.is_sentinel() {
         SENTINEL_HAS_ACL
     } else {
@@ -41,7 +43,9 @@ pub fn rule(
     words.extend(scope(target, server));
     words.push("-@all");
     let mut granted: Vec<&str> = Vec::new();
-    let all = commands(target, server, collectors, rejected);
+    let mut all = commands(target, server);
+    all.extend(of_collectors(collectors, replies, rejected));
+    all.extend(of_sweep(target, server));
     for permission in all {
         if !permission.is_empty() && !granted.contains(&permission) {
             granted.push(permission);
@@ -105,17 +109,18 @@ fn watches_changes(target: &Target) -> bool {
     target.sweep.enabled && target.sweep.changes
 }
 
-fn commands(
-    target: &Target,
-    server: &Server,
-    collectors: &[&'static Collector],
-    rejected: &[Rejected],
-) -> Vec<&'static str> {
+/// Returns what connections and polls need, whatever they query.
+fn commands(target: &Target, server: &Server) -> Vec<&'static str> {
     let mut commands = vec!["+ping", "+info"];
     let endpoint = &target.endpoint;
     let optional = [
         (endpoint.client_name.is_some(), "+client|setname"),
         (endpoint.database.unwrap_or(0) != 0, "+select"),
+        // Sent while a function keeps the server busy.
+        (
+            function_stats::applies(server),
+            function_stats::QUERY.permission,
+        ),
     ];
     commands.extend(optional.iter().filter(|(is, _)| *is).map(|(_, name)| *name));
     if endpoint.node.is_some() {
@@ -127,16 +132,37 @@ fn commands(
         };
         commands.extend(["+cluster|myid", "+cluster|nodes", "+cluster|info", members]);
     }
-    let is_known = |collector: &&&'static Collector| {
-        let mut unknown = rejected
-            .iter()
-            .filter(|rejected| is_unknown(&rejected.refusal));
-        !unknown.any(|rejected| collector.queries.contains(&rejected.query))
+    commands
+}
+
+/// Returns what the queries of collectors need that are sent at every poll or at some of them.
+fn of_collectors(
+    collectors: &[&'static Collector],
+    replies: &Replies,
+    rejected: &[Rejected],
+) -> Vec<&'static str> {
+    let is_known = |query: &Query| {
+        let unknown = |one: &&Rejected| is_unknown(&one.refusal) && one.query == query;
+        !rejected.iter().any(|one| unknown(&one))
     };
-    for collector in collectors.iter().filter(is_known) {
-        let needed = collector.permissions().into_iter();
-        commands.extend(needed.filter(|permission| is_sent(permission, target, server)));
+    let mut needed = Vec::new();
+    for collector in collectors {
+        let first = collector.queries;
+        let known = first.iter().filter(|query| is_known(query));
+        needed.extend(known.map(|query| query.permission));
+        // Further queries depend on the replies to the first ones.
+        let is_answered = first.is_empty() || first.iter().any(|query| is_known(query));
+        let further = collector.further_queries.iter();
+        let further = further
+            .filter(|query| is_answered && is_known(query) && (collector.may_send)(query, replies));
+        needed.extend(further.map(|query| query.permission));
     }
+    needed
+}
+
+/// Returns what the sweep, key events and the canary need.
+fn of_sweep(target: &Target, server: &Server) -> Vec<&'static str> {
+    let mut commands = Vec::new();
     if target.sweep.enabled && server.holds_keys() {
         commands.extend(permissions(server, &target.sweep, &target.keys));
     }
@@ -160,45 +186,118 @@ fn is_unknown(refusal: &Refusal) -> bool {
     refusal.kind() == ErrorKind::UnknownCommand
 }
 
-/// Returns whether a command that only some servers or settings need is sent.
-fn is_sent(permission: &str, target: &Target, server: &Server) -> bool {
-    let scripts = &target.options.scripts;
-    let (knows_eval_ro, knows_shards) = (server.knows_eval_ro(), server.has_latency_histogram());
-    match permission {
-        "+pubsub|shardchannels" | "+pubsub|shardnumsub" => knows_shards,
-        "+eval_ro" => knows_eval_ro && scripts.iter().any(|script| script.read_only),
-        "+eval" => scripts
-            .iter()
-            .any(|script| !script.read_only || !knows_eval_ro),
-        _ => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::sync::Arc;
 
     use super::*;
-    use crate::collector::{ALL, Flavor, Mode};
+    use crate::collector::{ALL, Circumstances};
+    use crate::config::{CollectorOptions, Script};
+    use crate::query::Rejections;
 
-    fn server(version: (u32, u32), mode: Mode) -> Server {
-        Server {
-            flavor: Flavor::Redis,
-            version,
-            mode,
+    const STANDALONE: &str = "redis_mode:standalone\r\npubsub_channels:0\r\n\
+        pubsubshard_channels:0\r\n# Keyspace\r\ndb0:keys=1,expires=0\r\n";
+
+    fn server(version: &str, rest: &str) -> String {
+        format!("redis_version:{version}\r\n{rest}")
+    }
+
+    fn modern() -> String {
+        server("7.0.15", STANDALONE)
+    }
+
+    fn replies(target: &Target, info: &str) -> Replies {
+        let circumstances = Circumstances {
+            options: Arc::clone(&target.options),
+            ..Circumstances::default()
+        };
+        Replies::new(info, circumstances)
+    }
+
+    fn of(target: &Target, info: &str) -> Option<String> {
+        let replies = replies(target, info);
+        let on = ALL.iter().copied();
+        let on = on.filter(|one| (one.default)(&target.options));
+        let on = on.filter(|one| (one.applies)(&replies.server()));
+        rule(target, &replies, &on.collect::<Vec<_>>(), &[])
+    }
+
+    /// Returns what a collector needs of a server that lacks these commands.
+    fn needs(name: &str, target: &Target, info: &str, lacking: &[&str]) -> Vec<&'static str> {
+        let collector = ALL.iter().find(|one| one.name == name).unwrap();
+        let all = collector.queries.iter().chain(collector.further_queries);
+        let is_lacking = |query: &Query| lacking.contains(&query.commands[0].join(" ").as_str());
+        let mut rejections = Rejections::default();
+        for query in all.filter(|query| is_lacking(query)) {
+            let refusal = Refusal {
+                code: "ERR".to_owned(),
+                message: "unknown command".to_owned(),
+            };
+            rejections.record(query.ticket(0), false, &refusal);
+        }
+        of_collectors(&[collector], &replies(target, info), rejections.all())
+    }
+
+    fn with(options: CollectorOptions) -> Target {
+        Target {
+            options: Arc::new(options),
+            ..Target::dead("cache")
         }
     }
 
-    fn of(target: &Target, server: &Server) -> Option<String> {
-        let on = ALL.iter().copied();
-        let on = on.filter(|one| one.is_on_by_default() && (one.applies)(server));
-        rule(target, server, &on.collect::<Vec<_>>(), &[])
+    #[test]
+    fn only_queries_that_are_sent_need_permissions() {
+        let plain = Target::dead("cache");
+        let of = |name, target: &Target| needs(name, target, &modern(), &[]);
+        let file = with(CollectorOptions {
+            rdb_file: Some(PathBuf::from("/dump.rdb")),
+            ..CollectorOptions::default()
+        });
+        assert_eq!(of("rdb_file_size", &plain), ["+config|get"; 2]);
+        assert!(of("rdb_file_size", &file).is_empty());
+        let script = |read_only| Script {
+            name: "a".to_owned(),
+            text: Vec::new(),
+            read_only,
+        };
+        let scripts = |scripts| {
+            with(CollectorOptions {
+                scripts,
+                ..CollectorOptions::default()
+            })
+        };
+        assert!(of("scripts", &plain).is_empty());
+        assert_eq!(of("scripts", &scripts(vec![script(true)])), ["+eval_ro"]);
+        assert_eq!(of("scripts", &scripts(vec![script(false)])), ["+eval"]);
+        let both = scripts(vec![script(true), script(false)]);
+        assert_eq!(of("scripts", &both), ["+eval_ro", "+eval"]);
+        let old = server("6.2.16", STANDALONE);
+        assert_eq!(needs("scripts", &both, &old, &[]), ["+eval"]);
+        // INFO reports the keys, except for servers without the section.
+        assert_eq!(of("keyspace", &plain), ["+info"]);
+        let bare = server("7.0.15", "redis_mode:standalone\r\n");
+        assert_eq!(needs("keyspace", &plain, &bare, &[]), ["+info", "+dbsize"]);
+        let without_shards = modern().replace("pubsubshard", "other");
+        let needed = needs("channels", &plain, &without_shards, &[]);
+        assert_eq!(needed, ["+pubsub|channels", "+pubsub|numsub"]);
+        assert_eq!(of("channels", &plain).len(), 4);
+    }
+
+    #[test]
+    fn unknown_command_leaves_the_others_of_its_collector() {
+        let target = Target::dead("cache");
+        let of = |name, lacking| needs(name, &target, &modern(), &[lacking]);
+        assert_eq!(of("cluster_nodes", "CLUSTER LINKS"), ["+cluster|shards"]);
+        assert_eq!(of("slowlog", "SLOWLOG LEN"), ["+slowlog|get"; 2]);
+        // Without the list of indexes, none is queried.
+        assert!(of("search_indexes", "FT._LIST").is_empty());
     }
 
     #[test]
     fn rule_has_what_collectors_and_sweep_need() {
         let mut target = Target::dead("cache");
-        let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
+        let text = of(&target, &modern()).unwrap();
         let start = "ACL SETUSER exporter on >PASSWORD resetkeys %R~* resetchannels -@all +ping";
         assert!(text.starts_with(start), "{text}");
         for part in [
@@ -215,19 +314,19 @@ mod tests {
             assert_eq!(found, usize::from(part == "@all "), "{part}: {text}");
         }
         target.sweep.enabled = false;
-        let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
+        let text = of(&target, &modern()).unwrap();
         assert!(!text.contains("~*") && !text.contains("+scan"), "{text}");
     }
 
     #[test]
     fn old_servers_get_no_unknown_words() {
         let target = Target::dead("cache");
-        let text = of(&target, &server((6, 0), Mode::Standalone)).unwrap();
+        let text = of(&target, &server("6.0.16", STANDALONE)).unwrap();
         for unknown in ["%R", "resetchannels", "no-evict", "histogram"] {
             assert!(!text.contains(unknown), "{unknown}: {text}");
         }
-        assert_eq!(of(&target, &server((5, 0), Mode::Standalone)), None);
-        let sentinel = of(&target, &server((7, 0), Mode::Sentinel)).unwrap();
+        assert_eq!(of(&target, &server("5.0.14", STANDALONE)), None);
+        let sentinel = of(&target, &server("7.0.15", "redis_mode:sentinel\r\n")).unwrap();
         assert!(sentinel.contains("+sentinel|masters"), "{sentinel}");
         assert!(!sentinel.contains("reset"), "{sentinel}");
     }
@@ -253,7 +352,7 @@ mod tests {
     fn events_add_channels_and_commands() {
         let mut target = Target::dead("cache");
         target.sweep.events = EventUse::Configure;
-        let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
+        let text = of(&target, &modern()).unwrap();
         for part in [EVENT_CHANNELS, "+subscribe", "+unsubscribe", "+config|set"] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -263,19 +362,19 @@ mod tests {
     fn canary_and_watches_add_channels_and_commands() {
         let mut target = Target::dead("cache");
         target.canary.enabled = true;
-        let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
+        let text = of(&target, &modern()).unwrap();
         for part in [OWN_CHANNELS, "+subscribe", "+publish"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         target.canary.enabled = false;
         target.sweep.changes = true;
-        let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
+        let text = of(&target, &modern()).unwrap();
         for part in [OWN_CHANNELS, "+subscribe", "+client|tracking"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("+publish") && !text.contains(EVENT_CHANNELS));
         target.sweep.misses = EventUse::Configure;
-        let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
+        let text = of(&target, &modern()).unwrap();
         for part in [EVENT_CHANNELS, "+config|get", "+config|set"] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -288,7 +387,7 @@ mod tests {
         target.endpoint.password = Some(crate::config::Password::Given(secret));
         target.endpoint.username = Some("somebody".to_owned());
         target.options = Arc::default();
-        let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
+        let text = of(&target, &modern()).unwrap();
         assert!(
             !text.contains("hunter2") && !text.contains("somebody"),
             "{text}"

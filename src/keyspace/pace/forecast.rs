@@ -8,6 +8,7 @@ use super::{
     DetailShares, Pace, SMALL_PIPELINE, Sweep, detail_shares, keys_to_draw, length, to_float,
 };
 use crate::keyspace::lookups::are_limited;
+use crate::quantity::noun;
 
 /// The expected cost of a pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,17 +114,25 @@ impl fmt::Display for Forecast {
         }
         write!(
             formatter,
-            "about {:.0} commands/s and {:.2}% of one core of the server; a pass over {} keys takes about {:.0} s",
+            "about {:.0} commands/s and {:.2}% of one core of the server; a pass over {} {} takes about {:.0} s",
             self.commands_per_second,
             self.share * 100.0,
             self.keys,
+            noun(&self.keys.to_string(), "key", "keys"),
             self.pass.as_secs_f64().ceil(),
         )?;
         if let Some(start) = self.start {
+            let [keys, commands] =
+                [start.keys, start.commands].map(|number| format!("{number:.0}"));
             write!(
                 formatter,
-                "; the first {:.0} keys take about {:.0} commands in {:.1} s",
-                start.keys, start.commands, start.seconds
+                "; the first {} about {commands} {} in {:.1} s",
+                match keys.as_str() {
+                    "1" => "key takes".to_owned(),
+                    keys => format!("{keys} keys take"),
+                },
+                noun(&commands, "command", "commands"),
+                start.seconds
             )?;
         }
         if self.at_once > 0.0 {
