@@ -135,6 +135,48 @@ fn first_configuration_has_the_namespaces_of_the_server() {
 }
 
 #[test]
+fn first_configuration_refers_to_address_and_password_variables() {
+    let server = RedisServer::start(&["--requirepass", "hunter2"]);
+    let script = "for i = 1, 300 do redis.call('SET', 'session:' .. i, 'x', 'EX', 900) end";
+    server.ask_as("hunter2", &["EVAL", script, "0"]);
+    let user = [
+        "ACL", "SETUSER", "watcher", "on", ">hunter3", "~*", "&*", "+@all",
+    ];
+    server.ask_as("hunter2", &user);
+    let address = server.address();
+    // The default user, and one with a name.
+    let default = [("REDIS_ADDR", &*address), ("REDIS_PASSWORD", "hunter2")];
+    let named = [
+        ("REDIS_ADDR", &*address),
+        ("REDIS_USER", "watcher"),
+        ("REDIS_PASSWORD", "hunter3"),
+    ];
+    for variables in [&default[..], &named[..]] {
+        let launch = variables
+            .iter()
+            .fold(Launch::new(), |launch, (name, value)| {
+                launch.variable(name, value)
+            });
+        let finished = run("init", launch);
+        let text = &finished.stdout;
+        assert_eq!((finished.code(), &*finished.stderr), (0, ""), "{text}");
+        for part in [
+            &*format!("url: \"${{REDIS_ADDR:-redis://{address}}}\""),
+            "username: ${REDIS_USER:-}",
+            "password: ${REDIS_PASSWORD:-}",
+            "\"session:*\"",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        for secret in ["hunter", "watcher", "REDIS_URL"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        let report = check(text, variables);
+        assert!(report.contains("works"), "{report}");
+    }
+}
+
+#[test]
 fn first_configuration_needs_no_server() {
     let dead = format!("redis://127.0.0.1:{}", port::free());
     let finished = run("init", Launch::new().variable("REDIS_URL", &dead));
