@@ -165,6 +165,28 @@ fn page_of_a_removed_target_says_so() {
 }
 
 #[test]
+fn pages_follow_the_rules_of_axe() {
+    let server = RedisServer::start(&["--maxmemory", "2mb"]);
+    let exporter = exporter(&server);
+    let browser = Browser::start();
+    for path in ["/", "/targets/cache", "/runbooks/RedisMemoryUsageHigh"] {
+        for (width, is_dark) in [(1_280, false), (1_280, true), (390, false), (390, true)] {
+            browser.resize(width, 900, is_dark);
+            browser.open(&url(&exporter, path));
+            let none: [String; 0] = [];
+            assert_eq!(browser.violations(), none, "{path} {width} dark: {is_dark}");
+        }
+    }
+    // A fault would be found.
+    browser.run("document.body.append(document.createElement('button'));");
+    let found = browser.violations();
+    assert!(
+        found.iter().any(|one| one.starts_with("button-name: ")),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn page_works_without_scripts() {
     let server = RedisServer::start(&[]);
     let exporter = exporter(&server);

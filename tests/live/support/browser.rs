@@ -1,5 +1,6 @@
 //! A headless Chromium, driven with chromedriver.
 
+use std::fs;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 use super::http;
 use super::port;
 use super::process::Process;
+use super::server;
 use super::wait::{LONG, until};
 
 /// A browser with one window. Dropping it ends the browser and its driver.
@@ -101,6 +103,23 @@ impl Browser {
     pub fn text(&self, expression: &str) -> String {
         let value = self.run(&format!("return String({expression});"));
         value.as_str().unwrap().to_owned()
+    }
+
+    /// Returns the violations of rules for accessibility that axe-core finds in the page.
+    ///
+    /// # Panics
+    ///
+    /// If axe-core is not installed.
+    pub fn violations(&self) -> Vec<String> {
+        let axe = fs::read_to_string(server::cached("WHEELS", "wheels").join("axe-core"));
+        self.run(&axe.expect("axe-core is installed: scripts/install-tools axe-core"));
+        let found = self.run(
+            "return axe.run(document, { preload: false, resultTypes: ['violations'] }).then(found => \
+             found.violations.flatMap(rule => rule.nodes.map(node => \
+             `${rule.id}: ${node.target}: ${node.html} ${node.failureSummary}`)));",
+        );
+        let found = found.as_array().unwrap().iter();
+        found.map(|one| one.as_str().unwrap().to_owned()).collect()
     }
 
     /// Sends a command of the debugging protocol of Chrome.

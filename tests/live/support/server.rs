@@ -54,7 +54,7 @@ impl Server {
         if self == Self::Distribution {
             return self.name().into();
         }
-        folder().join(self.name())
+        cached("SERVERS", "servers").join(self.name())
     }
 
     /// Returns what to do if the program is missing.
@@ -64,14 +64,16 @@ impl Server {
     }
 }
 
-/// Returns the folder of `scripts/install-server`.
-fn folder() -> PathBuf {
-    if let Some(folder) = env::var_os("REDIS_NAMESPACE_EXPORTER_SERVERS") {
+/// Returns the folder of `scripts/install-server` or `scripts/install-wheels`, which the end of a
+/// variable and of a path name.
+pub fn cached(variable: &str, name: &str) -> PathBuf {
+    if let Some(folder) = env::var_os(format!("REDIS_NAMESPACE_EXPORTER_{variable}")) {
         return folder.into();
     }
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || PathBuf::from(env::var_os("HOME").expect("HOME is not set")).join(".cache");
     cache
         .unwrap_or_else(home)
-        .join("redis-namespace-exporter/servers")
+        .join("redis-namespace-exporter")
+        .join(name)
 }
