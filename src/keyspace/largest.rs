@@ -35,7 +35,8 @@ impl Largest {
         }
     }
 
-    /// Records a key with known memory. A key that SCAN returns twice counts once.
+    /// Records a key with known memory. A key that SCAN returns twice counts once, with its newer size
+    /// unless its name is cut.
     pub fn see(&mut self, database: u32, key: &[u8], bytes: u64) {
         let is_full = self.current.len() >= self.max;
         if is_full
@@ -46,8 +47,18 @@ impl Largest {
         {
             return;
         }
+        let is_cut = key.len() > LONGEST_KEY;
         let key = key.get(..LONGEST_KEY).unwrap_or(key);
         let is_it = |seen: &LargeKey| seen.database == database && seen.key == key;
+        // Keys whose names have the same start share a series: that of the largest.
+        if is_cut
+            && self
+                .current
+                .iter()
+                .any(|seen| is_it(seen) && seen.bytes > bytes)
+        {
+            return;
+        }
         self.current.retain(|seen| !is_it(seen));
         self.current.insert(LargeKey {
             bytes,
@@ -122,6 +133,16 @@ mod tests {
             .map(|key| (key.database, key.bytes))
             .collect();
         assert_eq!(found, [(0, 7), (1, 6)]);
+    }
+
+    #[test]
+    fn largest_of_the_keys_with_the_same_start_is_listed() {
+        let mut largest = Largest::new(3);
+        let name = "x".repeat(LONGEST_KEY);
+        for (end, bytes) in [("1", 5), ("2", 9), ("3", 7)] {
+            largest.see(0, format!("{name}{end}").as_bytes(), bytes);
+        }
+        assert_eq!(names(&largest), [(9, name)]);
     }
 
     #[test]
