@@ -6,7 +6,8 @@ use super::super::detail::{NamedKey, TargetDetail};
 use super::super::namespace_row::{NamespaceRow, TtlRange};
 use super::Html;
 use super::graph::{MapPart, histogram, map, share_bar};
-use crate::quantity::{bytes, count, duration, percent};
+use crate::number::length;
+use crate::quantity::{bytes, count, counted, duration, percent};
 
 /// Maximum number of parts of the map with their own color.
 const PARTS_MAX: usize = 8;
@@ -109,7 +110,7 @@ fn memory_map(html: &mut Html, rows: &[NamespaceRow]) {
     if share > 0.0 {
         parts.push(MapPart {
             share,
-            name: format!("{} others", others.len()),
+            name: counted(length(others.len()), "other", "others"),
             value: bytes(memory),
             color: PARTS_MAX,
         });

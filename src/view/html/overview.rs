@@ -153,11 +153,12 @@ fn pager(html: &mut Html, model: &Overview) {
             .wrap(", of ", total, " in all");
     }
     if model.remaining > 0 {
-        html.wrap(
-            "; ",
-            model.remaining,
-            " more are not shown, none of them worse than these",
-        );
+        let are_more = if model.remaining == 1 {
+            " more is not shown, and is not worse than these"
+        } else {
+            " more are not shown, none of them worse than these"
+        };
+        html.wrap("; ", model.remaining, are_more);
     }
     html.raw("</p>");
     if model.offset > 0 {
