@@ -56,7 +56,7 @@ impl KeptName {
     }
 
     /// Returns the name for one line of a terminal, with at most `longest` characters of it: see
-    /// [`one_line`]. A name that was cut ends with an ellipsis and its length.
+    /// `one_line`. A name that was cut ends with an ellipsis and its length.
     #[must_use]
     pub fn shown(&self, longest: usize) -> String {
         let text = label_text(&self.start);
