@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::keys::{self, FIVE_KINDS};
 use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
 use crate::support::wait::{LONG, slack};
-use crate::support::{Page, RedisServer, http};
+use crate::support::{Launch, Page, Proxy, RedisServer, http};
 
 const KINDS: [(&str, &str); 5] = [
     ("session", "session:*"),
@@ -121,6 +121,31 @@ fn memory_is_accurate_for_heavy_tailed_sizes() {
         most = math.max(most, call('MEMORY', 'USAGE', key)) end return tostring(most)";
     let largest: f64 = keys::run(&server, 0, body).parse().unwrap();
     assert_eq!(of(&page, "largest_key_bytes", "session"), largest);
+}
+
+/// Each SCAN requests as many keys as suit the round trip, and may go beyond the end of its part of
+/// the table. The next SCAN finds which keys these were. Here, each of 64 parts has 1,100 keys, and a
+/// SCAN returns 500 or 100 of them.
+#[test]
+fn no_key_counts_twice_if_the_round_trip_gets_shorter() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 70_000, FIVE_KINDS);
+    let first_pass = |before: Duration| {
+        let proxy = Proxy::to(server.port);
+        proxy.delay(Duration::from_millis(20));
+        let configuration = sweep::configuration_of(&proxy.url(), FULL_SPEED, NAMESPACES);
+        let exporter = Launch::configured(&configuration).start();
+        std::thread::sleep(before);
+        proxy.delay(Duration::ZERO);
+        let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+        assert_exact(&page, &server);
+    };
+    // It matters only between two SCANs, which some of them hit.
+    std::thread::scope(|scope| {
+        for number in 0..10 {
+            scope.spawn(move || first_pass(Duration::from_millis(300 + 71 * number)));
+        }
+    });
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::connection::Spacing;
 use crate::failure::Failure;
 use crate::keyspace::cost::{ROUND_TRIP_MICROSECONDS, SweepQuery};
 use crate::keyspace::pace::Batch;
+use crate::keyspace::panel::Region;
 use crate::keyspace::segment::Segment;
 use crate::number::length;
 use crate::reply::ReplyBytes;
@@ -53,9 +54,8 @@ impl Sweeper<'_> {
         let mut microseconds = self.cost_of_scan(keys.len());
         if segment.is_overrun(next) {
             // The keys beyond the end also begin the next segment. They would count twice.
-            let (_, beyond) = self.scan(segment.end()).await?;
-            microseconds += self.cost_of_scan(beyond.len());
-            let beyond: HashSet<ReplyBytes> = beyond.into_iter().collect();
+            let (beyond, took) = self.keys_beyond(segment.end(), next).await?;
+            microseconds += took;
             keys.retain(|key| !beyond.contains(key));
         }
         let next_in_segment = segment.has_more(next).then_some(next);
@@ -207,6 +207,36 @@ impl Sweeper<'_> {
             [SweepQuery::Expiry, SweepQuery::Type]
         };
         order.into_iter().find(|query| self.reader.sends(*query))
+    }
+
+    /// Returns the keys from the end of a part of the table up to the cursor at which a SCAN of that
+    /// part stopped, and the cost to the server, in microseconds. May return keys after these.
+    ///
+    /// COUNT may be smaller than that of the SCAN, which was perhaps sent before the server became
+    /// slower, so a single SCAN may not be enough.
+    pub(super) async fn keys_beyond(
+        &mut self,
+        end: u64,
+        stopped: u64,
+    ) -> Result<(HashSet<ReplyBytes>, f64), Failure> {
+        let beyond = Region {
+            database: self.reader.selected(),
+            start: end,
+            end: stopped,
+        };
+        let (mut keys, mut microseconds) = (HashSet::new(), 0.0);
+        let mut cursor = end;
+        loop {
+            let (next, found) = self.scan(cursor).await?;
+            microseconds += self.cost_of_scan(found.len());
+            keys.extend(found);
+            // A server with other cursors may never get there.
+            let advances = next.reverse_bits() > cursor.reverse_bits();
+            if !beyond.has_more(next) || !advances {
+                return Ok((keys, microseconds));
+            }
+            cursor = next;
+        }
     }
 
     pub(super) async fn scan(&mut self, cursor: u64) -> Result<Step, Failure> {

@@ -1,7 +1,5 @@
 //! Scans a few parts of the hash table again and again, to find evicted keys that are written again.
 
-use std::collections::HashSet;
-
 use tokio::time::Instant;
 
 use super::Sweeper;
@@ -94,7 +92,7 @@ impl Sweeper<'_> {
     }
 
     /// Returns exactly the names in a part of the table, or `None` if there are too many. The last
-    /// SCAN may go beyond its end. The keys beyond it are also those from there on.
+    /// SCAN may go beyond its end.
     async fn names_of(&mut self, region: Region) -> Result<Option<Vec<ReplyBytes>>, Failure> {
         let (mut all, mut cursor) = (Vec::new(), region.start);
         for _ in 0..SCANS_PER_RUN {
@@ -104,10 +102,8 @@ impl Sweeper<'_> {
             all.extend(names);
             if !region.has_more(next) {
                 if next != region.end {
-                    let (_, beyond) = self.scan(region.end).await?;
-                    let microseconds = self.cost_of_scan(beyond.len());
+                    let (beyond, microseconds) = self.keys_beyond(region.end, next).await?;
                     self.census.record_batch(0, microseconds);
-                    let beyond: HashSet<ReplyBytes> = beyond.into_iter().collect();
                     all.retain(|name| !beyond.contains(name));
                 }
                 return Ok(Some(all));
