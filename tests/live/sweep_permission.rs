@@ -140,6 +140,24 @@ fn denied_select_costs_one_error_after_the_first_database() {
     assert!((1.0..=most).contains(&denials(&server)), "{most}");
 }
 
+/// During a slow pass, the sweep also scans random keys of random databases.
+#[test]
+fn denied_select_does_not_interrupt_the_pass_over_the_first_database() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 10_000, FIVE_KINDS);
+    keys::write(&server, 3, 30_000, FIVE_KINDS);
+    server.ask(&["ACL", "SETUSER", "default", "-select"]);
+    let slow = "commands_per_second: 100000, keys_per_second: 2000";
+    let exporter = sweep::launch(&server, slow, NAMESPACES).start();
+    let page = exporter.until("the end of the first database", |page| {
+        page.get("redis_exporter_sweep_success", &[]) == Some(0.0)
+    });
+    let coverage = page.value("redis_exporter_sweep_coverage_ratio", &[("db", "db0")]);
+    assert_eq!(coverage, 1.0);
+    assert_eq!(of(&page, "keys_error", "session"), 0.0);
+    assert_eq!(denials(&server), 1.0);
+}
+
 #[test]
 fn unknown_command_is_sent_once() {
     let server = RedisServer::start(&["--rename-command", "MEMORY", ""]);

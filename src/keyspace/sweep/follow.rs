@@ -203,7 +203,9 @@ impl Sweeper<'_> {
         let Some((database, keys)) = self.choose_database() else {
             return Ok((None, 0.0));
         };
-        self.reader.select(database).await?;
+        if self.reader.try_select(database).await?.is_some() {
+            return Ok((None, 0.0));
+        }
         let at = monotonic();
         let (region, names, mut microseconds) = if keys <= SMALL_KEYS {
             let region = Region {

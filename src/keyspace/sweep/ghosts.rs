@@ -74,7 +74,9 @@ impl Sweeper<'_> {
         let Some((database, keys)) = large.filter(|(_, keys)| *keys > SMALL_KEYS) else {
             return Ok(());
         };
-        self.reader.select(database).await?;
+        if self.reader.try_select(database).await?.is_some() {
+            return Ok(());
+        }
         let start = fastrand::u64(..starts(keys));
         let at = monotonic();
         let (end, names) = self.scan(start).await?;

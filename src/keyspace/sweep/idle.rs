@@ -167,7 +167,9 @@ impl Sweeper<'_> {
         let Some((database, keys)) = self.choose_database() else {
             return Ok(0);
         };
-        self.reader.select(database).await?;
+        if self.reader.try_select(database).await?.is_some() {
+            return Ok(0);
+        }
         let (names, mut microseconds) = self.names_for_idle(database, keys, most).await?;
         let names = self.choose_for_idle(database, names, most);
         if names.is_empty() {

@@ -330,6 +330,11 @@ impl KeyReader {
         Ok(refusal)
     }
 
+    /// Returns whether the server has refused this database over this connection.
+    pub(super) fn has_refused(&self, database: u32) -> bool {
+        self.refusals.databases.contains_key(&database)
+    }
+
     pub(super) fn record_reply(&mut self, query: SweepQuery) {
         if !self.replied.contains(&query) {
             self.replied.push(query);

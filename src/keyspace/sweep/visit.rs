@@ -18,7 +18,9 @@ impl Sweeper<'_> {
         let Some((database, keys)) = self.choose_database() else {
             return Ok(());
         };
-        self.reader.select(database).await?;
+        if self.reader.try_select(database).await?.is_some() {
+            return Ok(());
+        }
         let cursor = if self.census.sweeps_in_random_order() {
             fastrand::u64(..keys.checked_next_power_of_two().unwrap_or(u64::MAX))
         } else if self.visited.0 == database {
@@ -45,9 +47,11 @@ impl Sweeper<'_> {
         Ok(())
     }
 
-    /// Chooses a random database, with a probability proportional to its keys.
+    /// Chooses a random database, with a probability proportional to its keys. Leaves out those that
+    /// the server has refused: only the pass fails because of them.
     pub(super) fn choose_database(&self) -> Option<(u32, u64)> {
-        let databases = self.databases();
+        let mut databases = self.databases();
+        databases.retain(|(database, _)| !self.reader.has_refused(*database));
         let all: u64 = databases.iter().map(|(_, keys)| keys).sum();
         let mut place = if all > 0 { fastrand::u64(..all) } else { 0 };
         databases.into_iter().find(|(_, keys)| {
