@@ -134,6 +134,25 @@ fn kustomization_names_existing_files() {
     }
 }
 
+/// Apart from what makes it share the targets, the `StatefulSet` is the Deployment.
+#[test]
+fn the_pods_of_the_stateful_set_share_all_targets() {
+    let [alone, shared] = ["deployment", "statefulset"].map(|name| {
+        let manifest = yaml(&format!("deploy/kubernetes/{name}.yaml"));
+        manifest.get("spec").unwrap().clone()
+    });
+    let replicas = shared.get("replicas").and_then(Value::as_u64).unwrap();
+    let template = |spec: &Value| serde_yaml::to_string(spec.get("template").unwrap()).unwrap();
+    let (alone, shared) = (template(&alone), template(&shared));
+    let share = ["- --shard".to_owned(), format!("- ordinal/{replicas}")];
+    let (own, common): (Vec<&str>, Vec<&str>) = shared
+        .lines()
+        .partition(|line| share.iter().any(|word| line.trim() == word));
+    assert_eq!(own.len(), share.len(), "{shared}");
+    assert_eq!(common, alone.lines().collect::<Vec<_>>());
+    assert!(replicas > 1);
+}
+
 /// Returns the documents of a YAML file.
 fn documents(path: &str) -> Vec<Value> {
     let text = fs::read_to_string(in_repository(path));
