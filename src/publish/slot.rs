@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::pages::{PageReaders, Pages, Served, Unwritten};
 use super::scrapes::{Scrape, Scrapes};
 use super::{Attributes, Publication};
+use crate::clock;
 use crate::encode::{Form, Page};
 use crate::history::LastHour;
 use crate::metric::Snapshot;
@@ -146,8 +147,7 @@ impl Slot {
         } else if publication.failure.is_some() {
             history.record_failure();
         } else {
-            let at = publication.polled_at.duration_since(UNIX_EPOCH);
-            history.record(at.unwrap_or_default().as_secs_f64(), &publication.snapshot);
+            history.record(clock::seconds(publication.polled_at), &publication.snapshot);
         }
     }
 
@@ -201,9 +201,8 @@ impl Slot {
     /// Replaces the samples of the sweep.
     pub fn publish_namespaces(&self, namespaces: Snapshot) {
         if self.keeps_history.load(Ordering::Acquire) {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            let now = now.unwrap_or_default().as_secs_f64();
-            self.locked_history().record_namespaces(now, &namespaces);
+            self.locked_history()
+                .record_namespaces(clock::now(), &namespaces);
         }
         self.namespaces.store(Some(Arc::new(namespaces)));
         self.mark_stale();

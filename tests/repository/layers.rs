@@ -67,7 +67,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "publish",
         &[
-            "encode", "failure", "history", "metric", "quantity", "trace",
+            "clock", "encode", "failure", "history", "metric", "quantity", "trace",
         ],
     ),
     (
