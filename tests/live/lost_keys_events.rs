@@ -422,6 +422,21 @@ fn replica_is_not_listened_to() {
 }
 
 #[test]
+fn events_count_while_the_sweep_is_denied() {
+    let server = server(&[]);
+    keys::write(&server, 0, 1_000, "call('SET', 'session:kept' .. i, i)");
+    let exporter = listen(&server);
+    server.ask(&["ACL", "SETUSER", "default", "-scan"]);
+    let page = exporter.until("the denial", |page| {
+        page.get("redis_exporter_sweep_success", &[]) == Some(0.0)
+    });
+    let before = sum(&page, "expired");
+    let each = "call('SET', 'session:' .. i, i, 'PX', 20)";
+    keys::write(&server, 0, 50, each);
+    exporter.until("the counts", |page| sum(page, "expired") - before >= 50.0);
+}
+
+#[test]
 fn denied_subscription_costs_one_error() {
     let server = server(&[]);
     let user = [

@@ -24,6 +24,11 @@ impl Feeds {
         }
     }
 
+    /// Returns whether no stream is configured.
+    pub const fn are_none(&self) -> bool {
+        self.events.is_none() && self.watches.is_none()
+    }
+
     /// Passes on what was counted since the last time.
     pub fn pass_on(&self, census: &mut Census) {
         if let Some(events) = &self.events {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use super::census::Census;
@@ -12,7 +12,7 @@ use super::flags::FlagKeeper;
 use super::key_reader::KeyReader;
 use super::listen::listen;
 use super::watches::watch;
-use super::{Event, Listener, Sweeper};
+use super::{Event, Listener, PUBLISH_MOST, Sweeper};
 use crate::backoff;
 use crate::clock::now;
 use crate::config::{Namespace, Share, Target};
@@ -114,11 +114,29 @@ async fn sweep_forever(
         feeds.pass_on(&mut census);
         slot.publish_namespaces(census.snapshot(now()));
         failures += 1;
-        sleep(match failure.reason {
+        let delay = match failure.reason {
             Reason::Denied => backoff::jittered(RETRY_DENIED),
             _ => backoff::delay(failures, RETRY_MAX),
-        })
-        .await;
+        };
+        rest(delay, &feeds, &mut census, slot).await;
+    }
+}
+
+/// Waits. In the meantime, publishes what the streams of messages count, which work without the sweep.
+async fn rest(delay: Duration, feeds: &Feeds, census: &mut Census, slot: &Slot) {
+    let publish_every = if feeds.are_none() {
+        delay
+    } else {
+        PUBLISH_MOST
+    };
+    let end = Instant::now() + delay;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        if left.is_zero() {
+            return;
+        }
+        sleep(left.min(publish_every)).await;
+        feeds.pass_on(census);
+        slot.publish_namespaces(census.snapshot(now()));
     }
 }
 
