@@ -144,12 +144,7 @@ impl LastPublications {
 /// Returns the latter targets.
 fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> {
     let slots = board.slots();
-    let mut names = names.clone();
-    // During a reload, the list of targets may be older or newer than the names. Without the label,
-    // two targets could have the same series.
-    let listed = slots.iter().filter(|slot| !slot.is_requested());
-    names.target_label |= listed.take(2).count() != 1;
-    let names = Arc::new(names);
+    let names = Arc::new(names.clone());
     // Taken before reading, so that later publications are included the next time.
     let stale = slots.iter().filter(|slot| slot.take_stale());
     let mut news = Vec::new();
@@ -159,23 +154,36 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
         news.push(slot);
     }
     // Read at the first read of the page: there may be thousands, and most pages are never read.
-    let all = Arc::new(LazyLock::new(move || {
-        let all = slots.iter().filter_map(seen);
-        let all = all.filter(|(_, last)| !last.attributes.is_requested);
-        all.collect::<Vec<_>>()
-    }));
+    let all = Arc::new(LazyLock::new(move || AllTargets::of(&slots, &names)));
     let telemetry = telemetry.clone();
     let same = Arc::clone(&all);
     let shown = move || {
-        let polls = same.iter();
+        let polls = same.seen.iter();
         let polls = polls.map(|(slot, last)| (Arc::clone(slot), last.poll.polled_at));
         polls.collect()
     };
-    board.set_page(
-        move |form| page_of_all(&all, &telemetry, &names, form),
-        shown,
-    );
+    board.set_page(move |form| page_of_all(&all, &telemetry, form), shown);
     news
+}
+
+/// The targets on the page of all targets.
+struct AllTargets {
+    seen: Vec<(Arc<Slot>, LastPublications)>,
+    names: Names,
+}
+
+impl AllTargets {
+    /// Returns those that are not requested ones.
+    fn of(slots: &[Arc<Slot>], names: &Names) -> Self {
+        let listed = slots.iter().filter(|slot| !slot.is_requested());
+        let listed: Vec<_> = listed.collect();
+        let mut names = names.clone();
+        // During a reload, the list of targets may be older or newer than the names. Without the
+        // label, two targets could have the same series.
+        names.target_label |= listed.len() != 1;
+        let seen = listed.into_iter().filter_map(seen).collect();
+        Self { seen, names }
+    }
 }
 
 /// Returns a target with its last publications. These must not refer to the target, which keeps them
@@ -200,19 +208,15 @@ fn page_of_one(
     page.finish()
 }
 
-fn page_of_all(
-    all: &[(Arc<Slot>, LastPublications)],
-    telemetry: &Telemetry,
-    names: &Names,
-    form: Form,
-) -> Page {
+fn page_of_all(all: &AllTargets, telemetry: &Telemetry, form: Form) -> Page {
     let started = Instant::now();
-    let labeled = all
+    let AllTargets { seen, names } = all;
+    let labeled = seen
         .iter()
         .flat_map(|(slot, last)| last.labeled(Some(&slot.name)));
-    let all: Vec<_> = labeled.collect();
+    let labeled: Vec<_> = labeled.collect();
     let mut page = PageWriter::new(form);
-    page.add(&all, names);
+    page.add(&labeled, names);
     telemetry.write(&mut page, names, form.format);
     let page = page.finish();
     telemetry.set(PAGE_DURATION, [], started.elapsed().as_secs_f64());
