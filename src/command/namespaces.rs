@@ -130,8 +130,8 @@ pub async fn run(
         }
         if ended.is_ok() {
             last = Some(findings);
+            passes += 1;
         }
-        passes += 1;
         tokio::select! {
             () = sleep(rest) => {}
             () = signals.arrive() => return Ok(last.is_some()),
