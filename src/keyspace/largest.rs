@@ -47,11 +47,12 @@ impl Largest {
         {
             return;
         }
-        let is_cut = key.len() > LONGEST_KEY;
         let key = key.get(..LONGEST_KEY).unwrap_or(key);
         let is_it = |seen: &LargeKey| seen.database == database && seen.key == key;
-        // Keys whose names have the same start share a series: that of the largest.
-        if is_cut
+        // Keys whose names have the same start share a series: that of the largest. A shorter name
+        // is that of the same key, which may have become smaller.
+        let is_shared = key.len() == LONGEST_KEY;
+        if is_shared
             && self
                 .current
                 .iter()

@@ -63,7 +63,10 @@ impl Rules {
             possible.map(|(place, _)| place).collect()
         };
         let first_bytes = all.iter().filter_map(|rule| rule.pattern.first_byte());
-        let by_first_byte = first_bytes.map(|byte| (byte, places(Some(byte))));
+        let first_bytes: BTreeSet<u8> = first_bytes.collect();
+        let by_first_byte = first_bytes
+            .into_iter()
+            .map(|byte| (byte, places(Some(byte))));
         Self {
             by_first_byte: by_first_byte.collect(),
             for_other_bytes: places(None),
