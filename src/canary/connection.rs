@@ -35,6 +35,7 @@ pub(super) struct CanaryConnection {
     unreplied: VecDeque<(Instant, CanaryQuery)>,
     /// Time of the last check of the role.
     checked_role: Option<Instant>,
+    is_role_denied: bool,
 }
 
 /// A query that has a reply.
@@ -106,6 +107,7 @@ impl CanaryConnection {
             timeout,
             unreplied: VecDeque::new(),
             checked_role: None,
+            is_role_denied: false,
         };
         let subscribe = ["SUBSCRIBE".to_owned(), connection.channel.clone()];
         connection.send(&subscribe, CanaryQuery::Subscribe).await?;
@@ -149,7 +151,7 @@ impl CanaryConnection {
     /// connections reach a new primary.
     async fn check_role_if_due(&mut self) -> Result<(), CanaryEnd> {
         let is_due = |checked: Instant| checked.elapsed() >= ROLE_EVERY;
-        if !self.checked_role.is_none_or(is_due) {
+        if self.is_role_denied || !self.checked_role.is_none_or(is_due) {
             return Ok(());
         }
         self.checked_role = Some(Instant::now());
@@ -191,8 +193,11 @@ impl CanaryConnection {
                 return Err(Failure::new(Reason::Protocol, detail).into());
             };
             match (query, reply.refusal()) {
-                // The canary works without the role.
-                (CanaryQuery::Role, Some(_)) => continue,
+                // The canary works without the role. A denied query is not sent again.
+                (CanaryQuery::Role, Some(refusal)) => {
+                    self.is_role_denied |= !refusal.is_passing();
+                    continue;
+                }
                 (_, Some(refusal)) if refusal.is_passing() => return Err(refused(refusal).into()),
                 (_, Some(refusal)) => return Err(CanaryEnd::Rejected(refusal.clone())),
                 (CanaryQuery::Role, None) => {

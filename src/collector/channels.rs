@@ -63,6 +63,7 @@ pub static COLLECTOR: Collector = Collector {
         let is_of_kind = |kind: &ChannelKind| [kind.list, kind.count].contains(&query);
         let kind = KINDS.iter().find(|kind| is_of_kind(kind));
         kind.is_some_and(|kind| replies.info.number(kind.total).is_some())
+            || (query == &COUNT && !expected(replies).is_empty())
     },
     further,
     applies: Server::holds_keys,
