@@ -109,6 +109,11 @@ impl AsyncWrite for QuietTcp {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+    use std::time::Duration;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -121,6 +126,44 @@ mod tests {
         let client = TcpStream::connect(address).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
         (QuietTcp::new(client), server)
+    }
+
+    /// Counts how often a task is woken up.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn data_do_not_wake_up_the_reader_of_a_quiet_stream() {
+        let (mut quiet, mut server) = pair().await;
+        let count = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let waits = |stream: &mut QuietTcp| {
+            let mut bytes = [0; 1];
+            let read = Pin::new(stream).poll_read(
+                &mut Context::from_waker(&waker),
+                &mut ReadBuf::new(&mut bytes),
+            );
+            read.is_pending()
+        };
+        assert!(waits(&mut quiet));
+        quiet.quiet();
+        let before = count.0.load(Ordering::Relaxed);
+        server.write_all(b"a").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(count.0.load(Ordering::Relaxed), before);
+        assert!(!waits(&mut quiet), "the data are there");
+        // It is awake once it has to wait.
+        assert!(waits(&mut quiet));
+        server.write_all(b"b").await.unwrap();
+        while count.0.load(Ordering::Relaxed) == before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     #[tokio::test]
