@@ -399,12 +399,14 @@ fn prometheus_scrapes_the_servers_of_its_own_configuration() {
             (prometheus.query(&expression) == Some(keys)).then_some(())
         });
     }
+    until(LONG, "a scrape of each job", || {
+        (prometheus.query("count(up == 1)") == Some(3.0)).then_some(())
+    });
     assert_eq!(prometheus.query("count(redis_up == 1)"), Some(2.0));
     assert_eq!(
         prometheus.query("count(redis_up{job='redis_exporter'})"),
         None
     );
-    assert_eq!(prometheus.query("count(up == 1)"), Some(3.0));
 }
 
 /// Needs permission to mount, for a file of host names of its own.
