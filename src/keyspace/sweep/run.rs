@@ -11,6 +11,7 @@ use super::feeds::Feeds;
 use super::flags::FlagKeeper;
 use super::key_reader::KeyReader;
 use super::listen::listen;
+use super::watch::left;
 use super::watches::watch;
 use super::{Event, Listener, PUBLISH_MOST, Sweeper};
 use crate::backoff;
@@ -130,10 +131,7 @@ async fn rest(delay: Duration, feeds: &Feeds, census: &mut Census, slot: &Slot) 
         PUBLISH_MOST
     };
     let end = Instant::now() + delay;
-    while let Some(left) = end.checked_duration_since(Instant::now()) {
-        if left.is_zero() {
-            return;
-        }
+    while let Some(left) = left(end) {
         sleep(left.min(publish_every)).await;
         feeds.pass_on(census);
         slot.publish_namespaces(census.snapshot(now()));

@@ -189,7 +189,7 @@ impl Sweeper<'_> {
 }
 
 /// Returns the time left until `end`; `None` if it has passed.
-fn left(end: Instant) -> Option<Duration> {
+pub(super) fn left(end: Instant) -> Option<Duration> {
     let left = end.checked_duration_since(Instant::now())?;
     (!left.is_zero()).then_some(left)
 }
