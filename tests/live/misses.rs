@@ -3,9 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use crate::support::redis::Client;
 use crate::support::sweep::{self, FULL_SPEED, NAMESPACES};
 use crate::support::wait::{End, LONG, until};
 use crate::support::watched::{self, MISSES};
@@ -28,7 +26,6 @@ fn flags(server: &RedisServer) -> String {
 /// Looks for keys that do not exist, until `done`. Keys of another namespace exist so shortly that
 /// the sweep misses some of them.
 fn miss(server: &RedisServer, done: &AtomicBool, rounds: &AtomicU32) {
-    let mut client = Client::connect(server.port).unwrap();
     let mut body = "for i = 1, 60 do redis.call('SET', 'websocket:' .. i .. ARGV[1], i, \
         'PX', 1 + i % 30) end "
         .to_owned();
@@ -36,11 +33,7 @@ fn miss(server: &RedisServer, done: &AtomicBool, rounds: &AtomicU32) {
         let each = format!("for i = 1, {misses} do redis.call('GET', '{name}:none' .. i) end ");
         body.push_str(&each);
     }
-    while !done.load(Ordering::Relaxed) {
-        let round = rounds.fetch_add(1, Ordering::Relaxed).to_string();
-        client.ask(&["EVAL", &body, "0", &round]);
-        thread::sleep(Duration::from_millis(10));
-    }
+    watched::run_until(server, &body, done, rounds);
 }
 
 /// The sum of the counts is what INFO has counted, without the lookups of the sweep.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::support::cutter::Cutter;
 use crate::support::keys;
 use crate::support::port;
-use crate::support::redis::Client;
 use crate::support::sweep::{self, FULL_SPEED, NAMESPACES};
 use crate::support::wait::{End, LONG, until};
 use crate::support::watched::{self, CHANGES, MISSES, Watched};
@@ -45,13 +44,7 @@ fn body(kind: &str) -> String {
 
 /// Looks up and writes keys of one kind until `done`.
 fn load(server: &RedisServer, kind: &str, done: &AtomicBool, rounds: &AtomicU32) {
-    let mut client = Client::connect(server.port).unwrap();
-    let body = body(kind);
-    while !done.load(Ordering::Relaxed) {
-        let round = rounds.fetch_add(1, Ordering::Relaxed).to_string();
-        client.ask(&["EVAL", &body, "0", &round]);
-        thread::sleep(Duration::from_millis(10));
-    }
+    watched::run_until(server, &body(kind), done, rounds);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Streams of messages about keys that the exporter watches for a part of the time.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
 use super::exporter::Launch;
 use super::page::Page;
-use super::redis::RedisServer;
+use super::redis::{Client, RedisServer};
 use super::sweep::{self, FULL_SPEED, NAMESPACES};
 
 /// A stream.
@@ -103,4 +107,14 @@ pub fn launch(server: &RedisServer, settings: &str) -> Launch {
          targets: [{{ name: cache, url: 'redis://watcher:secret@{}' }}]\n",
         server.address()
     ))
+}
+
+/// Runs a script again and again until `done`, with the number of the round as its argument.
+pub fn run_until(server: &RedisServer, body: &str, done: &AtomicBool, rounds: &AtomicU32) {
+    let mut client = Client::connect(server.port).unwrap();
+    while !done.load(Ordering::Relaxed) {
+        let round = rounds.fetch_add(1, Ordering::Relaxed).to_string();
+        client.ask(&["EVAL", body, "0", &round]);
+        thread::sleep(Duration::from_millis(10));
+    }
 }
