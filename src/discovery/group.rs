@@ -207,12 +207,12 @@ fn spares(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Vec<
         return Vec::new();
     }
     let mut members: Vec<_> = known.settled.members().iter().collect();
-    members.retain(|member| known.allowed.may_allow(&member.at.host, member.at.port));
     fastrand::shuffle(&mut members);
     members.sort_by_key(|member| member.is_failing);
-    let endpoints = members
-        .into_iter()
-        .map(|member| endpoint(source, discover, known, &member.at, &member.node_id));
+    let endpoints = members.into_iter().filter_map(|member| {
+        let endpoint = endpoint(source, discover, known, &member.at, &member.node_id);
+        may_be_dialed(&endpoint, &member.at).then_some(endpoint)
+    });
     let is_seed = |endpoint: &Endpoint| {
         discover
             .seeds
@@ -262,6 +262,13 @@ fn endpoint(
     }
 }
 
+/// Returns whether the endpoint of a member may be dialed, as far as that is known before its name is
+/// resolved.
+fn may_be_dialed(endpoint: &Endpoint, at: &HostPort) -> bool {
+    let allowed = endpoint.allowed.as_ref();
+    allowed.is_none_or(|allowed| allowed.may_allow(&at.host, at.port))
+}
+
 /// Takes the members of a view, and chooses those that are swept.
 fn take(discover: &Discover, known: &mut Knowledge, reported: Vec<TopologyMember>) {
     let before = known.settled.members().to_vec();
@@ -303,11 +310,7 @@ fn listing(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Lis
     };
     for member in polled(discover, known) {
         let endpoint = endpoint(source, discover, known, &member.at, &member.node_id);
-        if endpoint
-            .allowed
-            .as_ref()
-            .is_some_and(|allowed| !allowed.may_allow(&member.at.host, member.at.port))
-        {
+        if !may_be_dialed(&endpoint, &member.at) {
             listing.refused += 1;
             continue;
         }

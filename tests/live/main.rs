@@ -29,6 +29,7 @@ mod clients;
 mod cluster_churn;
 mod cluster_kinds;
 mod cluster_members;
+mod cluster_nat;
 mod compatible_servers;
 mod config_command;
 mod discovery;
