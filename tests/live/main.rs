@@ -30,6 +30,7 @@ mod cluster_churn;
 mod cluster_kinds;
 mod cluster_members;
 mod cluster_nat;
+mod cluster_totals;
 mod compatible_servers;
 mod config_command;
 mod discovery;
