@@ -37,6 +37,7 @@ mod discovery;
 mod expiring_keys;
 mod exposition;
 mod footprint;
+mod forbidden_addresses;
 mod hanging;
 mod hit_ratio;
 mod hit_ratio_memory;

@@ -171,11 +171,13 @@ fn name_of_a_local_address_is_not_dialed_unless_it_is_named() {
 #[test]
 fn redirects_cause_no_connection() {
     let trap = Trap::set();
-    let moved = format!("-MOVED 1 127.0.0.1:{}\r\n", trap.port());
-    let fake = FakeServer::start(move |_| moved.clone());
     let exporter = start("127.0.0.1", "");
-    let page = scraped(&exporter, &format!("127.0.0.1:{}", fake.port));
-    assert_eq!(page.value("redis_up", &[]), 0.0);
+    for kind in ["MOVED 1", "ASK 1", "REDIRECT"] {
+        let redirect = format!("-{kind} 127.0.0.1:{}\r\n", trap.port());
+        let fake = FakeServer::start(move |_| redirect.clone());
+        let page = scraped(&exporter, &format!("127.0.0.1:{}", fake.port));
+        assert_eq!(page.value("redis_up", &[]), 0.0, "{kind}");
+    }
     trap.assert_untouched();
 }
 

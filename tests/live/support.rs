@@ -13,6 +13,7 @@ pub mod list_server;
 pub mod name_server;
 pub mod page;
 pub mod port;
+pub mod private_network;
 pub mod process;
 pub mod prometheus;
 pub mod proxy;
