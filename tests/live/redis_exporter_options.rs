@@ -1,7 +1,9 @@
 //! A Deployment of `redis_exporter` in which only the image was replaced.
 
+use std::collections::BTreeSet;
 use std::fs;
 
+use crate::support::redis_exporter::RedisExporter;
 use crate::support::wait::{LONG, until};
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
@@ -187,4 +189,63 @@ fn password_map_is_reread_at_each_connect() {
         exporter.log()
     );
     assert!(!exporter.log().contains("hunter2"));
+}
+
+/// Since version 1.0, `redis_exporter` does not split them, and polls none of the servers.
+#[test]
+fn several_addresses_are_one_error_with_the_remedy() {
+    let servers = [(); 2].map(|()| RedisServer::start(&[]));
+    let [first, second] = &servers;
+    for addresses in [
+        format!("{},{}", first.address(), second.address()),
+        format!("{},{}", first.url(), second.url()),
+    ] {
+        let flag = format!("-redis.addr={addresses}");
+        let theirs = RedisExporter::of(first, &[&flag]).exposition();
+        let up = ("redis_up".to_owned(), BTreeSet::new());
+        assert_eq!(theirs.samples.get(&up), Some(&0.0), "{addresses}");
+        for (launch, place, status) in [
+            (bare().flag(&flag), "the value of --redis.addr", 64),
+            (
+                bare().variable("REDIS_ADDR", &addresses),
+                "REDIS_ADDR: the value",
+                78,
+            ),
+        ] {
+            let refused = launch.run();
+            assert_eq!(refused.code(), status, "{}", refused.stderr);
+            let problem = format!("{place} names more than one server; list each of them under");
+            assert_eq!(
+                refused.stderr.matches(&problem).count(),
+                1,
+                "{}",
+                refused.stderr
+            );
+            assert!(
+                refused.stderr.contains("`scrape.allow`"),
+                "{}",
+                refused.stderr
+            );
+        }
+    }
+
+    // The two remedies in the message.
+    let targets = servers
+        .iter()
+        .map(|server| format!("- url: '{}'\n", server.url()));
+    let exporter =
+        Launch::configured(&format!("targets:\n{}", targets.collect::<String>())).start();
+    assert_eq!(exporter.page().all("redis_up", &[]), [1.0; 2]);
+    let launch = bare().flag("--redis.addr=");
+    let listen = format!("--web.listen-address=127.0.0.1:{}", launch.port());
+    let allow = format!("--scrape.allow={},{}", first.address(), second.address());
+    let exporter = launch.flag(&listen).flag(&allow).start();
+    for server in &servers {
+        let page = Page(
+            exporter
+                .get(&format!("/scrape?target={}", server.url()))
+                .text(),
+        );
+        assert_eq!(page.value("redis_up", &[]), 1.0, "{}", page.0);
+    }
 }
