@@ -46,9 +46,35 @@ fn tls_port(node: &RedisServer) -> u16 {
     setting.lines().last().unwrap().parse().unwrap()
 }
 
-// The newest servers are built without TLS.
+/// A user with the documented permissions.
+const USER: &str = "ACL SETUSER exporter on >hush-of-shop resetkeys ~* -@all +ping +info \
+    +client|setname +cluster|nodes +cluster|info +cluster|shards +cluster|myid +readonly +select \
+    +scan +randomkey +pttl +type +memory|usage";
+
+/// Checks that this user finds all nodes at these ports, and their totals.
+fn is_discovered_by_the_user(cluster: &Cluster, scheme: &str, ports: &[u16], tls: &str) {
+    cluster.fill("session:", 300);
+    let rules: Vec<&str> = USER.split_whitespace().collect();
+    for node in &cluster.nodes {
+        node.ask(&rules);
+    }
+    let url = format!("{scheme}://127.0.0.1:{}", ports[0]);
+    let target = format!("  username: exporter\n  password: hush-of-shop\n{tls}");
+    let exporter = exporter(&url, &target);
+    let name = |port: &u16| format!("shop/127.0.0.1:{port}");
+    until_up(&exporter, &ports.iter().map(name).collect());
+    until_total(&exporter, "session", 300.0);
+    assert!(!exporter.log().contains("hush-of-shop"));
+    // Each node accepted its id.
+    for node in &cluster.nodes {
+        let calls = node.info("cmdstat_cluster|myid").unwrap();
+        assert!(calls.contains("rejected_calls=0,failed_calls=0"), "{calls}");
+    }
+}
+
 #[test]
 fn cluster_with_tls_and_a_user_is_discovered() {
+    let server = Some(Server::selected()).filter(|server| server.has_tls());
     let authority = Authority::new();
     let pair = authority.sign("127.0.0.1");
     let further = || {
@@ -66,31 +92,17 @@ fn cluster_with_tls_and_a_user_is_discovered() {
         words.map(str::to_owned).collect()
     };
     let bus = |node: &RedisServer| ("127.0.0.1".to_owned(), tls_port(node));
-    let cluster = Cluster::start_each(Server::Distribution, further, bus);
-    cluster.fill("session:", 300);
-    let rules = "ACL SETUSER exporter on >hush-of-shop resetkeys ~* -@all +ping +info +client|setname \
-        +cluster|nodes +cluster|info +cluster|shards +cluster|myid +readonly +select +scan +pttl +type \
-        +memory|usage";
-    let rules: Vec<&str> = rules.split_whitespace().collect();
-    for node in &cluster.nodes {
-        node.ask(&rules);
-    }
-    let url = format!("rediss://127.0.0.1:{}", tls_port(&cluster.nodes[0]));
-    let target = format!(
-        "  username: exporter\n  password: hush-of-shop\n  tls: {{ ca_file: {} }}\n",
-        authority.file
-    );
-    let exporter = exporter(&url, &target);
-    let name = |node: &RedisServer| format!("shop/127.0.0.1:{}", tls_port(node));
-    let names: BTreeSet<_> = cluster.nodes.iter().map(name).collect();
-    until_up(&exporter, &names);
-    until_total(&exporter, "session", 300.0);
-    assert!(!exporter.log().contains("hush-of-shop"));
-    // Each node accepted its id, over TLS.
-    for node in &cluster.nodes {
-        let calls = node.info("cmdstat_cluster|myid").unwrap();
-        assert!(calls.contains("rejected_calls=0,failed_calls=0"), "{calls}");
-    }
+    let cluster = Cluster::start_each(server.unwrap_or(Server::Distribution), further, bus);
+    let ports: Vec<_> = cluster.nodes.iter().map(tls_port).collect();
+    let tls = format!("  tls: {{ ca_file: {} }}\n", authority.file);
+    is_discovered_by_the_user(&cluster, "rediss", &ports, &tls);
+}
+
+#[test]
+fn cluster_with_a_user_is_discovered() {
+    let cluster = Cluster::start();
+    let ports: Vec<_> = cluster.nodes.iter().map(|node| node.port).collect();
+    is_discovered_by_the_user(&cluster, "redis", &ports, "");
 }
 
 #[test]

@@ -40,6 +40,11 @@ impl Server {
         self == Self::NewestValkey
     }
 
+    /// Returns whether it was built with TLS.
+    pub fn has_tls(self) -> bool {
+        self != Self::NewestValkey
+    }
+
     /// Returns its name in `scripts/install-tools`.
     pub const fn name(self) -> &'static str {
         match self {
