@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use crate::backoff;
 use crate::config::Target;
-use crate::connection::refused;
+use crate::connection::{LostPrimary, refused};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::publish::Slot;
@@ -64,6 +64,7 @@ struct CanaryFeed {
     slot: Arc<Slot>,
     /// `None` until the first subscription.
     tally: Option<CanaryTally>,
+    lost: LostPrimary,
 }
 
 impl CanaryFeed {
@@ -83,7 +84,11 @@ pub async fn run(target: Arc<Target>, slot: Arc<Slot>, footprint: Arc<Footprint>
     if !target.canary.enabled {
         return;
     }
-    let mut feed = CanaryFeed { slot, tally: None };
+    let mut feed = CanaryFeed {
+        slot,
+        tally: None,
+        lost: LostPrimary::default(),
+    };
     feed.show(CanaryState::Disconnected);
     // Thousands of targets must not publish at the same moments.
     let spread = target.canary.interval.min(SPREAD_MAX);
@@ -139,6 +144,9 @@ fn log(name: &str, end: &CanaryEnd, is_known: bool) {
             warn!(name, %failure, remedy, "no canary: the server rejected a command");
         }
         CanaryEnd::Unsupported => info!(name, "no canary: the server does not support RESP3"),
+        CanaryEnd::Replaced(reason) if is_known => {
+            debug!(name, reason, "the canary connects again");
+        }
         CanaryEnd::Replaced(reason) => info!(name, reason, "the canary connects again"),
     }
 }

@@ -13,8 +13,10 @@ mod login;
 mod pack;
 mod pool;
 mod quiet;
+mod read;
 mod resolve;
 pub(crate) mod resp;
+mod role;
 mod session;
 mod stream;
 mod tls;
@@ -23,14 +25,13 @@ mod whereabouts;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf, ReadHalf};
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Endpoint;
@@ -47,8 +48,10 @@ pub use link::{Link, OnReconnect, Setup};
 use pack::Packed;
 pub use pack::Spacing;
 use pool::MemoryShare;
+use read::{ReadFault, read, unrequested};
 pub use resolve::resolve;
-use resp::{Decoder, no_room};
+use resp::Decoder;
+pub use role::{ConnectedRole, LostPrimary};
 pub use session::{PairedReplies, Session};
 pub use stream::{Message, MessageStream};
 
@@ -259,116 +262,6 @@ impl Connection {
         }
         Ok(self.broken)
     }
-}
-
-/// The reason for not reading further replies.
-enum ReadFault {
-    Broken(Cause),
-    Failed(Failure),
-}
-
-/// The replies to a pipeline so far.
-struct PipelineReading<'a> {
-    decoder: &'a mut Decoder,
-    packed: &'a Packed,
-    share: &'a mut MemoryShare,
-    replies: Vec<Reply>,
-    /// Memory that is left for further replies.
-    left: usize,
-    /// Memory of the complete replies.
-    held: usize,
-}
-
-impl PipelineReading<'_> {
-    fn is_complete(&self) -> bool {
-        self.replies.len() == self.packed.len()
-    }
-
-    /// Decodes the next bytes.
-    fn decode(&mut self, mut bytes: &[u8]) -> Result<(), ReadFault> {
-        while !bytes.is_empty() {
-            let reply = self.decoder.decode(&mut bytes);
-            let reply = reply.map_err(|_| ReadFault::Failed(decode::not_the_protocol()))?;
-            let Some(reply) = reply else { continue };
-            if self.is_complete() {
-                return Err(ReadFault::Failed(unrequested()));
-            }
-            self.left = self.left.saturating_sub(self.decoder.spent());
-            let has_room = self.share.set(self.held + self.decoder.spent());
-            self.held = self.share.held();
-            self.replies.push(if has_room { reply } else { no_room() });
-            let next = self.packed.name(self.replies.len());
-            self.decoder.set_limits(budget::limits(next, self.left));
-        }
-        let is_open = !self.decoder.is_between_replies();
-        if is_open && !self.share.set(self.held + self.decoder.spent()) {
-            self.decoder.give_up();
-        }
-        Ok(())
-    }
-}
-
-/// Reads one reply for each command.
-async fn read(
-    mut reader: ReadHalf<&mut Stream>,
-    decoder: &mut Decoder,
-    packed: &Packed,
-    wire_bytes: &mut usize,
-    share: &mut MemoryShare,
-) -> Result<Vec<Reply>, ReadFault> {
-    decoder.set_limits(budget::limits(packed.name(0), PIPELINE_BYTES));
-    let mut reading = PipelineReading {
-        replies: Vec::with_capacity(packed.len()),
-        left: PIPELINE_BYTES,
-        held: share.held(),
-        decoder,
-        packed,
-        share,
-    };
-    let mut reads = 0;
-    *wire_bytes = 0;
-    while !reading.is_complete() {
-        poll_fn(|context| {
-            // On the stack, so that a target that waits for a reply has no buffer.
-            let mut bytes = [const { MaybeUninit::uninit() }; READ_BYTES];
-            let mut buffer = ReadBuf::uninit(&mut bytes);
-            let read = ready!(Pin::new(&mut reader).poll_read(context, &mut buffer));
-            Poll::Ready(match read {
-                Err(error) => Err(ReadFault::Broken(cause(&error))),
-                Ok(()) if buffer.filled().is_empty() => Err(ReadFault::Broken(Cause::Closed)),
-                Ok(()) => {
-                    *wire_bytes = wire_bytes.saturating_add(buffer.filled().len());
-                    check_size(*wire_bytes, packed).and_then(|()| reading.decode(buffer.filled()))
-                }
-            })
-        })
-        .await?;
-        reads += 1;
-        if reads % READS_PER_TURN == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-    if reading.decoder.is_between_replies() {
-        Ok(reading.replies)
-    } else {
-        Err(ReadFault::Failed(unrequested()))
-    }
-}
-
-/// Rejects replies that are larger than the commands allow.
-fn check_size(wire_bytes: usize, packed: &Packed) -> Result<(), ReadFault> {
-    if wire_bytes <= budget::wire_bytes(packed.name(0)) {
-        return Ok(());
-    }
-    let detail = "the replies are larger than the exporter reads";
-    Err(ReadFault::Failed(Failure::new(Reason::Protocol, detail)))
-}
-
-fn unrequested() -> Failure {
-    Failure::new(
-        Reason::Protocol,
-        "the server sent more replies than there were queries",
-    )
 }
 
 fn closed() -> Failure {

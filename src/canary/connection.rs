@@ -13,7 +13,7 @@ use super::tally::{CanaryTally, LOST_AFTER};
 use super::{CanaryEnd, CanaryFeed, channel};
 use crate::clock::monotonic;
 use crate::config::Target;
-use crate::connection::{Message, MessageStream, refused};
+use crate::connection::{LostPrimary, Message, MessageStream, refused};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::info::Info;
@@ -60,13 +60,15 @@ impl CanaryConnection {
         feed: &mut CanaryFeed,
         footprint: Arc<Footprint>,
     ) -> Result<Infallible, CanaryEnd> {
-        let mut connection = Self::open(target, footprint).await?;
+        let mut connection = Self::open(target, &feed.lost, footprint).await?;
         info!(name = target.name, "the canary is connected");
         loop {
             let tally = feed.tally.get_or_insert_default();
             let started = Instant::now();
             connection.publish(tally).await?;
-            connection.receive(tally, started + lost(), true).await?;
+            connection
+                .receive(tally, started + lost_after(), true)
+                .await?;
             tally.expire(monotonic());
             if tally.lost_in_a_row() >= LOST_MAX {
                 let detail = "published messages do not come back";
@@ -81,12 +83,12 @@ impl CanaryConnection {
 
     /// Sends one message. Returns how long it took, or `None` if it is lost.
     pub(super) async fn examine(target: &Target) -> Result<Option<Duration>, CanaryEnd> {
-        let mut connection = Self::open(target, Arc::default()).await?;
+        let mut connection = Self::open(target, &LostPrimary::default(), Arc::default()).await?;
         let mut tally = CanaryTally::default();
         let started = Instant::now();
         connection.publish(&mut tally).await?;
         connection
-            .receive(&mut tally, started + lost(), true)
+            .receive(&mut tally, started + lost_after(), true)
             .await?;
         let took = started.elapsed();
         let [_, received] = tally.sent_and_received();
@@ -94,11 +96,15 @@ impl CanaryConnection {
     }
 
     /// Connects to a target and subscribes.
-    async fn open(target: &Target, footprint: Arc<Footprint>) -> Result<Self, CanaryEnd> {
-        let timeout = target.poll.timeout.max(lost());
+    async fn open(
+        target: &Target,
+        lost: &LostPrimary,
+        footprint: Arc<Footprint>,
+    ) -> Result<Self, CanaryEnd> {
+        let timeout = target.poll.timeout.max(lost_after());
         let deadline = Instant::now() + timeout;
         let endpoint = target.endpoint.clone().for_canary();
-        let dialed = MessageStream::dial(&endpoint, footprint, deadline).await?;
+        let dialed = MessageStream::dial(&endpoint, lost, footprint, deadline).await?;
         let stream = dialed.map_err(|_| CanaryEnd::Unsupported)?;
         let channel = channel(target);
         let mut connection = Self {
@@ -233,7 +239,7 @@ impl CanaryConnection {
 }
 
 /// Returns the time after which a message is lost.
-fn lost() -> Duration {
+fn lost_after() -> Duration {
     Duration::from_secs_f64(LOST_AFTER)
 }
 

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Instant;
 
 use super::resp::ReplyLimits;
+use super::role::{ConnectedRole, LostPrimary};
 use super::whereabouts::Whereabouts;
 use super::{
     Connection, Packed, READ_BYTES, READS_PER_TURN, budget, closed, decode, refused, within,
@@ -44,8 +45,7 @@ pub struct MessageStream {
     connection: Connection,
     address: Address,
     whereabouts: Whereabouts,
-    /// The role of the server, such as `master`, once INFO has shown it.
-    role: Option<String>,
+    role: ConnectedRole,
 }
 
 impl fmt::Debug for MessageStream {
@@ -56,13 +56,14 @@ impl fmt::Debug for MessageStream {
 
 impl MessageStream {
     /// Connects to a target, and switches to RESP3. Returns the error reply of a server that does
-    /// not support it.
+    /// not support it. Pass the same `lost` for each connection that replaces another one.
     ///
     /// # Errors
     ///
     /// See [`Connection::dial`].
     pub async fn dial(
         endpoint: &Endpoint,
+        lost: &LostPrimary,
         footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Result<Self, Refusal>, Failure> {
@@ -91,7 +92,7 @@ impl MessageStream {
             connection,
             address: endpoint.address.clone(),
             whereabouts: Whereabouts::default(),
-            role: None,
+            role: ConnectedRole::new(lost.clone()),
         }))
     }
 
@@ -102,14 +103,10 @@ impl MessageStream {
         self.whereabouts.has_moved(&self.address, peer)
     }
 
-    /// Records the role of the server if INFO contains it. Returns whether it has changed, so that a
-    /// new connection may lead to another server.
+    /// Records the role of the server. Returns whether a new connection may lead to another server.
+    /// See [`ConnectedRole::record`].
     pub fn has_changed_role(&mut self, info: &Info) -> bool {
-        let Some(role) = info.get("role") else {
-            return false;
-        };
-        let before = self.role.replace(role.to_owned());
-        before.is_some_and(|before| before != role)
+        self.role.record(info.get("role"), Instant::now())
     }
 
     /// Sends commands without waiting for replies.

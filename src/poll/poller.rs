@@ -17,7 +17,9 @@ use super::sections::Sections;
 use crate::collector::function_stats::{self, RunningFunction};
 use crate::collector::{Circumstances, Collector, INFO, Replies, Server};
 use crate::config::Target;
-use crate::connection::{OnReconnect, Session, Setup, Spacing, refused};
+use crate::connection::{
+    ConnectedRole, LostPrimary, OnReconnect, Session, Setup, Spacing, refused,
+};
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Replied};
 use crate::query::{Command, Query, Rejected, Ticket};
@@ -57,7 +59,9 @@ pub struct Poller {
     is_busy: bool,
     /// Scripts that broke the connection or timed out.
     broken_by: Vec<Ticket>,
-    role: Role,
+    role: ConnectedRole,
+    /// Whether a new connection may lead to another server.
+    may_have_moved: bool,
     /// Replies to the scripts of this poll. A poll that is repeated over a new connection must not
     /// run them twice.
     script_replies: Vec<(Ticket, Reply)>,
@@ -65,21 +69,6 @@ pub struct Poller {
     wire_bytes: usize,
     /// The pipelines of this poll.
     pipelines: Vec<SentPipeline>,
-}
-
-/// The role of the server over one connection, such as `master`.
-#[derive(Debug, Default)]
-struct Role {
-    last: Option<String>,
-    has_changed: bool,
-}
-
-impl Role {
-    fn record(&mut self, role: Option<&str>) {
-        let Some(role) = role else { return };
-        let before = self.last.replace(role.to_owned());
-        self.has_changed |= before.is_some_and(|before| before != role);
-    }
 }
 
 /// The replies of one poll.
@@ -109,6 +98,13 @@ impl Round {
 }
 
 impl Poller {
+    /// Goes on with the search of an earlier poller for a lost primary.
+    #[must_use]
+    pub fn searching(mut self, lost: &LostPrimary) -> Self {
+        self.role = ConnectedRole::new(lost.clone());
+        self
+    }
+
     /// Connects to a target. Calls `on_reconnect` for each later connection.
     ///
     /// # Errors
@@ -132,7 +128,8 @@ impl Poller {
             parameters: Parameters::default(),
             is_busy: false,
             broken_by: Vec::new(),
-            role: Role::default(),
+            role: ConnectedRole::new(LostPrimary::default()),
+            may_have_moved: false,
             script_replies: Vec::new(),
             wire_bytes: 0,
             pipelines: Vec::new(),
@@ -288,7 +285,7 @@ impl Poller {
         self.script_replies.clear();
         self.pipelines.clear();
         let failure = match self.attempt(target, circumstances, deadline).await {
-            Ok(round) if std::mem::take(&mut self.role.has_changed) => {
+            Ok(round) if std::mem::take(&mut self.may_have_moved) => {
                 if let Err(failure) = self.redial(Cause::RoleChanged, deadline).await {
                     let name = &target.name;
                     debug!(name, %failure, "the role of the server changed; cannot reconnect");
@@ -315,7 +312,8 @@ impl Poller {
     }
 
     fn reconnect(&mut self) {
-        self.role = Role::default();
+        self.role.reconnect();
+        self.may_have_moved = false;
         self.pinged = None;
         self.plan.reconnect();
         self.sections = Sections::default();

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::cutter::Cutter;
 use crate::support::keys;
@@ -17,6 +17,9 @@ use crate::support::{Exporter, Launch, Page, RedisServer};
 const PATIENCE: Duration = Duration::from_mins(3);
 
 const BOTH: [Watched; 2] = [MISSES, CHANGES];
+
+/// Enough for the next DNS lookup and for the time after which an address is gone.
+const UNRESOLVED_FOR: Duration = Duration::from_secs(50);
 
 const NAME: &str = "cache.example";
 
@@ -186,11 +189,59 @@ fn all_streams_follow_a_changed_dns_record() {
     // A name that cannot be resolved does not end a working connection.
     exporter.set_hosts("");
     let ends = exporter.log().matches("another address").count();
-    for _ in 0..8 {
+    let began = Instant::now();
+    while began.elapsed() < UNRESOLVED_FOR {
         exporter.polls(5);
     }
     all_lead_to(&second);
     assert_eq!(exporter.log().matches("another address").count(), ends);
+}
+
+/// A failover closes all connections. Behind a virtual address, new ones first lead to the old
+/// primary, which is a replica by then.
+#[test]
+fn all_connections_find_a_primary_that_the_address_leads_to_late() {
+    let (first, second) = (server(), server());
+    let address = Ipv4Addr::new(127, 0, 0, 9);
+    let port = port::free();
+    let virtual_address = Cutter::at(address, port, first.port);
+    let settings = format!(
+        "{FULL_SPEED}, events: listen, {}, {}",
+        MISSES.setting, CHANGES.setting
+    );
+    let text = sweep::configuration_of(&format!("redis://{address}:{port}"), &settings, NAMESPACES);
+    let exporter = Launch::configured(&format!(
+        "canary: {{ enabled: true, interval: 1s }}\n{text}"
+    ))
+    .start();
+    works(&exporter);
+    first.ask(&["REPLICAOF", "127.0.0.1", &second.port.to_string()]);
+    for kind in ["normal", "pubsub"] {
+        first.ask(&["CLIENT", "KILL", "TYPE", kind]);
+    }
+    until(LONG, "new connections to the old primary", || {
+        let all = [sessions(&first), connections(&first), streams(&first)[1]];
+        (all == [2, 3, 1]).then_some(())
+    });
+    exporter.until("the replica", |page| {
+        page.get("redis_exporter_events_state", &[("state", "replica")]) == Some(1.0)
+    });
+    virtual_address.lead_to(second.port);
+    until(PATIENCE, "all connections to the new primary", || {
+        let all = [&first, &second].map(|server| (sessions(server), streams(server)));
+        (all == [(0, [0, 0]), (2, [3, 1])]).then_some(())
+    });
+    works(&exporter);
+}
+
+/// Returns the connections of the poll and of the sweep.
+fn sessions(server: &RedisServer) -> usize {
+    let clients = server.ask(&["CLIENT", "LIST"]);
+    let names = [
+        " name=redis-namespace-exporter ",
+        " name=redis-namespace-exporter-sweep ",
+    ];
+    names.map(|name| clients.matches(name).count()).iter().sum()
 }
 
 fn works(exporter: &Exporter) {

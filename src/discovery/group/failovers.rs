@@ -12,7 +12,7 @@ use tracing::{debug, info};
 
 use crate::backoff;
 use crate::config::Endpoint;
-use crate::connection::{Message, MessageStream, refused};
+use crate::connection::{LostPrimary, Message, MessageStream, refused};
 use crate::failure::{Failure, Reason};
 use crate::reply::Reply;
 
@@ -104,7 +104,9 @@ impl FailoverFeed<'_> {
     async fn listen(&self, sentinel: &Endpoint) -> Result<Infallible, FeedEnd> {
         let endpoint = sentinel.clone().for_events();
         let deadline = Instant::now() + self.timeout;
-        let dialed = MessageStream::dial(&endpoint, Arc::default(), deadline).await?;
+        let dialed =
+            MessageStream::dial(&endpoint, &LostPrimary::default(), Arc::default(), deadline)
+                .await?;
         let unsupported = |refusal| FeedEnd::Unavailable(refused(&refusal), UPGRADE);
         let mut stream = dialed.map_err(unsupported)?;
         stream.send(&[["SUBSCRIBE", CHANNEL]], deadline).await?;

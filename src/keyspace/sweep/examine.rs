@@ -6,7 +6,7 @@ use super::key_reader::{KEYS_PER_PIPELINE, KeyReader, WantedKey};
 use super::load;
 use super::vitals::Scope;
 use crate::config::Target;
-use crate::connection::Spacing;
+use crate::connection::{LostPrimary, Spacing};
 use crate::failure::Failure;
 use crate::keyspace::cost::{Costs, SweepQuery};
 use crate::keyspace::idle::Policy;
@@ -34,7 +34,13 @@ pub struct Examined {
 ///
 /// The dial failed, or the server refused INFO or SCAN.
 pub async fn examine(target: &Target) -> Result<Examined, Failure> {
-    let mut reader = KeyReader::open(target, Arc::new(|_| ()), Arc::default()).await?;
+    let mut reader = KeyReader::open(
+        target,
+        &LostPrimary::default(),
+        Arc::new(|_| ()),
+        Arc::default(),
+    )
+    .await?;
     if !reader.server().holds_keys() {
         return Ok(Examined::default());
     }

@@ -15,7 +15,9 @@ use super::lull::Lull;
 use super::vitals::{InfoForm, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
-use crate::connection::{OnReconnect, PairedReplies, Session, Setup, Spacing, refused};
+use crate::connection::{
+    ConnectedRole, LostPrimary, OnReconnect, PairedReplies, Session, Setup, Spacing, refused,
+};
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Passage};
 use crate::info::Info;
@@ -41,8 +43,7 @@ pub struct KeyReader {
     /// The queries that received a reply for some key.
     replied: Vec<SweepQuery>,
     round_trip: Duration,
-    /// The role of the server, such as `master`.
-    role: Option<String>,
+    role: ConnectedRole,
     /// Maximum COUNT of SCAN that the length of the names allows.
     count_max: u32,
     /// Commands sent since this was last taken.
@@ -63,6 +64,7 @@ impl KeyReader {
     /// The dial failed, or the server refused INFO.
     pub async fn open(
         target: &Target,
+        lost: &LostPrimary,
         on_reconnect: OnReconnect,
         footprint: Arc<Footprint>,
     ) -> Result<Self, Failure> {
@@ -101,7 +103,7 @@ impl KeyReader {
             timeout,
             replied: Vec::new(),
             round_trip: Duration::ZERO,
-            role: None,
+            role: ConnectedRole::new(lost.clone()),
             count_max: u32::MAX,
             sent: 0,
             refusals: Refusals::default(),
@@ -263,15 +265,13 @@ impl KeyReader {
         self.passage = Some(passage);
     }
 
-    /// Redials if the role of the server changed, because a name or virtual address may now lead to
-    /// another server.
+    /// Redials if a new connection may lead to another server. See [`ConnectedRole::record`].
     ///
     /// # Errors
     ///
     /// Another server replies, and the sweep must begin again over its keys.
     pub(super) async fn record_role(&mut self, role: Option<&str>) -> Result<(), Failure> {
-        let before = std::mem::replace(&mut self.role, role.map(str::to_owned));
-        if before.is_none() || before == self.role {
+        if !self.role.record(role, Instant::now()) {
             return Ok(());
         }
         let deadline = Instant::now() + self.timeout;

@@ -17,7 +17,7 @@ use super::ordered::StreamEnd;
 use crate::backoff;
 use crate::clock::monotonic;
 use crate::config::{EventUse, Namespace, Sweep, Target};
-use crate::connection::refused;
+use crate::connection::{LostPrimary, refused};
 use crate::failure::Reason;
 use crate::footprint::Footprint;
 use crate::keyspace::events::{Break, Duty, KeyEvents, NewCounts, StreamState};
@@ -67,13 +67,14 @@ pub async fn listen(
     footprint: Arc<Footprint>,
 ) {
     let Some(feed) = feed else { return };
+    let lost = LostPrimary::default();
     let mut failures = 0;
     let mut state = StreamState::Disconnected;
     let mut duty = Duty::default();
     loop {
         let started = Instant::now();
         let counted = Arc::clone(&footprint);
-        let Err(end) = EventStream::follow(target, feed, keeper, counted, &mut duty).await;
+        let Err(end) = EventStream::follow(target, feed, keeper, &lost, counted, &mut duty).await;
         let had_begun = feed.with(|events| {
             events.detach(monotonic());
             events.state() != state
@@ -120,6 +121,7 @@ fn log(name: &str, end: &StreamEnd, is_known: bool) {
         StreamEnd::Failed(failure) if is_known => debug!(name, %failure, "no key events again"),
         StreamEnd::Failed(failure) => warn!(name, %failure, "no key events"),
         StreamEnd::Behind => warn!(name, "hung up: the exporter is behind with key events"),
+        StreamEnd::RoleChanged if is_known => debug!(name, "no primary for key events again"),
         StreamEnd::RoleChanged => info!(name, "the role of the server of key events has changed"),
         StreamEnd::Moved => info!(name, "the server of key events has another address"),
         StreamEnd::Denied(_) | StreamEnd::Unsupported if is_known => {}

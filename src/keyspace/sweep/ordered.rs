@@ -7,7 +7,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::config::Target;
-use crate::connection::{Message, MessageStream, refused};
+use crate::connection::{LostPrimary, Message, MessageStream, refused};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::info::Info;
@@ -59,11 +59,15 @@ pub struct OrderedStream {
 
 impl OrderedStream {
     /// Connects to a target.
-    pub async fn open(target: &Target, footprint: Arc<Footprint>) -> Result<Self, StreamEnd> {
+    pub async fn open(
+        target: &Target,
+        lost: &LostPrimary,
+        footprint: Arc<Footprint>,
+    ) -> Result<Self, StreamEnd> {
         let endpoint = target.endpoint.clone().for_events();
         let deadline = Instant::now() + target.poll.timeout;
         let counted = Arc::clone(&footprint);
-        let dialed = MessageStream::dial(&endpoint, counted, deadline).await?;
+        let dialed = MessageStream::dial(&endpoint, lost, counted, deadline).await?;
         let Ok(stream) = dialed else {
             return Err(StreamEnd::Unsupported);
         };
@@ -112,7 +116,7 @@ impl OrderedStream {
         Ok(std::mem::take(&mut self.replies))
     }
 
-    /// Reads INFO from replies. Ends if the server has changed its role.
+    /// Reads INFO from replies. Ends if a new connection may lead to another server.
     pub fn info(&mut self, replies: &[Reply]) -> Result<Info, StreamEnd> {
         let info = text(replies)?;
         if self.stream.has_changed_role(&info) {

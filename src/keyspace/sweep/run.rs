@@ -17,7 +17,7 @@ use super::{Event, Listener, PUBLISH_MOST, Sweeper};
 use crate::backoff;
 use crate::clock::now;
 use crate::config::{Namespace, Share, Target};
-use crate::connection::OnReconnect;
+use crate::connection::{LostPrimary, OnReconnect};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::keyspace::single_pass::{KeySample, LookupBudget};
@@ -81,6 +81,7 @@ async fn sweep_forever(
         census.record_other_server();
         Arc::default()
     };
+    let lost = LostPrimary::default();
     let mut failures = 0;
     let mut reason = None;
     loop {
@@ -94,6 +95,7 @@ async fn sweep_forever(
         let counted = Arc::clone(&footprint);
         let Err(failure) = sweep_until_failure(
             target,
+            &lost,
             on_reconnect,
             counted,
             &mut census,
@@ -159,7 +161,13 @@ pub async fn once(
     target.sweep.commands_per_second.get_or_insert(u32::MAX);
     // `lookups` limits them.
     target.sweep.lookup_share = Some(Share::WHOLE);
-    let reader = KeyReader::open(&target, Arc::new(|_| ()), Arc::default()).await?;
+    let reader = KeyReader::open(
+        &target,
+        &LostPrimary::default(),
+        Arc::new(|_| ()),
+        Arc::default(),
+    )
+    .await?;
     listener(Event::Opened(reader.server()));
     if !reader.server().holds_keys() {
         return Ok(());
@@ -184,13 +192,14 @@ pub async fn once(
 /// Sweeps over one connection, pass after pass, until something fails.
 async fn sweep_until_failure(
     target: &Target,
+    lost: &LostPrimary,
     on_reconnect: OnReconnect,
     footprint: Arc<Footprint>,
     census: &mut Census,
     feeds: Feeds,
     listener: &mut Listener<'_>,
 ) -> Result<std::convert::Infallible, Failure> {
-    let reader = Box::pin(KeyReader::open(target, on_reconnect, footprint)).await?;
+    let reader = Box::pin(KeyReader::open(target, lost, on_reconnect, footprint)).await?;
     if !reader.server().holds_keys() {
         // A Sentinel never has keys to sweep.
         drop(reader);

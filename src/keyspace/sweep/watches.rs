@@ -18,7 +18,7 @@ use super::lull::Lull;
 use super::ordered::StreamEnd;
 use crate::backoff;
 use crate::config::{EventUse, Namespace, Sweep, Target};
-use crate::connection::refused;
+use crate::connection::{LostPrimary, refused};
 use crate::failure::Reason;
 use crate::footprint::Footprint;
 use crate::keyspace::event_flags::sends_misses;
@@ -109,12 +109,13 @@ async fn watch_stream(
     keeper: &FlagKeeper,
     footprint: Arc<Footprint>,
 ) {
+    let lost = LostPrimary::default();
     let mut failures = 0;
     let mut state = WatchState::Disconnected;
     loop {
         let started = Instant::now();
         let counted = Arc::clone(&footprint);
-        let Err(end) = WatchConnection::follow(target, feed, stream, keeper, counted).await;
+        let Err(end) = WatchConnection::follow(target, feed, stream, keeper, &lost, counted).await;
         // A connection that is cut soon after each begin must not be opened again at once.
         let has_lasted = started.elapsed() >= RETRY_MAX;
         failures = if has_lasted { 1 } else { failures + 1 };
@@ -147,8 +148,8 @@ pub async fn examine_changes(target: &Target) -> Option<ExaminedEvents> {
     }
     let feed = WatchFeed::of(&target.sweep, &[])?;
     let examined = async {
-        let stream = WatchedStream::Changes;
-        let opened = WatchConnection::open(target, &feed, stream, Arc::default()).await;
+        let (stream, lost) = (WatchedStream::Changes, LostPrimary::default());
+        let opened = WatchConnection::open(target, &feed, stream, &lost, Arc::default()).await;
         opened?.track(true).await
     };
     let examined = examined.await.map(|_| ExaminedEvents::Work);
@@ -197,6 +198,9 @@ fn log(name: &str, stream: WatchedStream, end: &StreamEnd, is_known: bool) {
                 stream = of,
                 "hung up: the exporter is behind with a watch"
             );
+        }
+        StreamEnd::RoleChanged if is_known => {
+            debug!(name, stream = of, "no primary to watch again");
         }
         StreamEnd::RoleChanged => {
             info!(

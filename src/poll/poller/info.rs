@@ -117,7 +117,7 @@ impl Poller {
             return Err(Failure::new(Reason::Protocol, detail));
         }
         self.ping_rests &= replies_to_few_queries(&info);
-        self.role.record(info.get("role"));
+        self.may_have_moved |= self.role.record(info.get("role"), Instant::now());
         if self
             .plan
             .learn(Server::from_info(&info), info.get("run_id"))
