@@ -128,6 +128,8 @@ pub struct NewWatched {
     pub state: WatchState,
     /// Time for which it was watched, in seconds.
     pub seconds: f64,
+    /// How many times its connection broke off, in the order of [`Break::ALL`].
+    pub breaks: [u64; Break::ALL.len()],
 }
 
 /// A stream with its messages.
@@ -136,6 +138,7 @@ struct Watched {
     stream: WatchedStream,
     counts: ScaledCounts,
     state: WatchState,
+    breaks: [u64; Break::ALL.len()],
 }
 
 /// The streams of one server.
@@ -145,7 +148,6 @@ pub struct Watches {
     watched: Vec<Watched>,
     /// The databases with keys. Messages about changes do not name the database.
     databases: Vec<u32>,
-    breaks: [u64; Break::ALL.len()],
 }
 
 impl Watches {
@@ -158,12 +160,12 @@ impl Watches {
             stream: *stream,
             counts: ScaledCounts::new(stream.scale(), places_max),
             state: WatchState::default(),
+            breaks: [0; Break::ALL.len()],
         });
         Self {
             watched: watched.collect(),
             databases: Vec::new(),
             grouper,
-            breaks: [0; Break::ALL.len()],
         }
     }
 
@@ -268,27 +270,28 @@ impl Watches {
     /// Records the end of the connection of a stream, its state after that, and what counts as the
     /// cause. The watch that is in progress is incomplete.
     pub fn disconnect(&mut self, stream: WatchedStream, state: WatchState, cause: Option<Break>) {
-        if let Some(watched) = self.watched(stream) {
-            watched.counts.cancel();
-            watched.state = state;
-        }
-        if let Some(count) = cause.and_then(|cause| self.breaks.get_mut(cause as usize)) {
+        let Some(watched) = self.watched(stream) else {
+            return;
+        };
+        watched.counts.cancel();
+        watched.state = state;
+        if let Some(count) = cause.and_then(|cause| watched.breaks.get_mut(cause as usize)) {
             *count += 1;
         }
     }
 
-    /// Returns the counts of each stream since the last call, and how many times a connection broke
-    /// off, in the order of [`Break::ALL`].
-    pub fn take(&mut self) -> (Vec<(WatchedStream, NewWatched)>, [u64; Break::ALL.len()]) {
+    /// Returns the counts of each stream since the last call.
+    pub fn take(&mut self) -> Vec<(WatchedStream, NewWatched)> {
         let new = self.watched.iter_mut().map(|watched| {
             let new = NewWatched {
                 counts: watched.counts.take(),
                 state: watched.state,
                 seconds: watched.counts.seconds(),
+                breaks: watched.breaks,
             };
             (watched.stream, new)
         });
-        (new.collect(), self.breaks)
+        new.collect()
     }
 }
 
@@ -380,7 +383,7 @@ mod tests {
         watches.record(WatchedStream::Misses, &Reply::Nil);
         assert_eq!(watches.messages(WatchedStream::Misses).to_string(), "4");
         watches.end(WatchedStream::Misses, &reading(60.0, 100), true);
-        let (mut new, _) = watches.take();
+        let mut new = watches.take();
         let (_, new) = new.pop().unwrap();
         let counts: Vec<_> = new.counts.into_iter().collect();
         let stem = || KeyGroup::Stem((*b"session:").into());
@@ -412,7 +415,7 @@ mod tests {
             watches.record(WatchedStream::Changes, &keys(&["session:1", "session:2"]));
             watches.record(WatchedStream::Changes, &keys(&["cache:1"]));
             watches.end(WatchedStream::Changes, &reading(30.0, 300), false);
-            let (mut new, _) = watches.take();
+            let mut new = watches.take();
             let (stream, new) = new.pop().unwrap();
             assert_eq!(stream, WatchedStream::Changes);
             let stem = |text: &str| KeyGroup::Stem(text.as_bytes().into());
@@ -443,7 +446,7 @@ mod tests {
             watches.record(WatchedStream::Changes, &keys);
             watches.record(WatchedStream::Changes, &unnamed);
             watches.end(WatchedStream::Changes, &reading(1.0, 1_000), false);
-            let (new, _) = watches.take();
+            let new = watches.take();
             assert_eq!(new[0].1.counts.len(), 0);
             assert_eq!(new[0].1.state, WatchState::Watching);
         }
@@ -467,7 +470,7 @@ mod tests {
                 watches.begin(stream, reading(at, minute * 600));
                 watches.end(stream, &reading(at + 1.0, minute * 600 + 10), false);
             }
-            assert_eq!(watches.take().0[0].1.state, state);
+            assert_eq!(watches.take()[0].1.state, state);
             watches.begin(stream, reading(3_600.0, 36_000));
             let missed = message(&miss_channel(0), "session:1");
             let key = Reply::List(vec![bytes("session:1")]);
@@ -476,7 +479,7 @@ mod tests {
             watches.record(stream, &missed);
             watches.record(stream, &changed);
             watches.end(stream, &reading(3_601.0, 36_010), false);
-            let (new, _) = watches.take();
+            let new = watches.take();
             let sum: f64 = new[0].1.counts.values().sum();
             assert!(sum > 0.0 && sum < 700.0, "{stream:?} {sum}");
             assert_eq!(new[0].1.state, WatchState::Watching);
@@ -498,7 +501,7 @@ mod tests {
         for stream in WatchedStream::ALL {
             watches.end(stream, &reading(69.0, 9), true);
         }
-        let (new, breaks) = watches.take();
+        let new = watches.take();
         let states: Vec<_> = new
             .iter()
             .map(|(stream, new)| (*stream, new.state))
@@ -510,6 +513,7 @@ mod tests {
         assert_eq!(states, expected);
         let seconds: Vec<_> = new.iter().map(|(_, new)| new.seconds.to_string()).collect();
         assert_eq!(seconds, ["2", "11"]);
-        assert_eq!(breaks, [1, 0, 0]);
+        let breaks: Vec<_> = new.iter().map(|(_, new)| new.breaks).collect();
+        assert_eq!(breaks, [[1, 0, 0], [0, 0, 0]]);
     }
 }

@@ -151,7 +151,7 @@ fn closed_connection_is_replaced() {
     let id = ours[0].split(' ').next().unwrap().trim_start_matches("id=");
     server.ask(&["CLIENT", "KILL", "ID", id]);
     let page = exporter.until("another watch", |page| MISSES.seconds(page) > first);
-    let breaks = [("reason", "closed")];
+    let breaks = [("stream", "misses"), ("reason", "closed")];
     assert_eq!(
         page.get("redis_exporter_watch_breaks_total", &breaks),
         Some(1.0)

@@ -35,8 +35,7 @@ impl Feeds {
             census.record_events(events.take());
         }
         if let Some(watches) = &self.watches {
-            let (new, breaks) = watches.take();
-            census.record_watched(new, breaks);
+            census.record_watched(watches.take());
         }
     }
 

@@ -63,9 +63,8 @@ impl WatchFeed {
         })
     }
 
-    /// Returns the counts of each stream since the last call, and how many times a connection broke
-    /// off.
-    pub fn take(&self) -> (Vec<(WatchedStream, NewWatched)>, [u64; Break::ALL.len()]) {
+    /// Returns the counts of each stream since the last call.
+    pub fn take(&self) -> Vec<(WatchedStream, NewWatched)> {
         self.with(Watches::take)
     }
 

@@ -17,7 +17,7 @@ mod rows {
     pub(super) static CHANGES: Family<2> = Family::counter("redis_key_namespace_changes_total", &["db", "key_namespace"], source("CLIENT TRACKING", ""), Unit::One, "Changes of keys of the namespace, scaled up from the seconds that were watched; several changes of a key within one turn of the server count once. The label db is absent if several databases have keys.");
     pub(super) static SECONDS: Family<1> = Family::counter("redis_exporter_watched_seconds_total", &["stream"], source("SUBSCRIBE", ""), Unit::Seconds, "Time for which a stream of messages about keys was watched, in seconds.");
     pub(super) static STATE: Family<2> = Family::gauge("redis_exporter_watch_state", &["stream", "state"], source("SUBSCRIBE", ""), Unit::One, "Whether this is the state of a stream that is watched from time to time (1): watching, off (notify-keyspace-events), denied, unsupported or disconnected.");
-    pub(super) static BREAKS: Family<1> = Family::counter("redis_exporter_watch_breaks_total", &["reason"], source("SUBSCRIBE", ""), Unit::One, "How many times the connection of a watched stream broke off: the exporter was behind, the connection was closed, or for another reason.");
+    pub(super) static BREAKS: Family<2> = Family::counter("redis_exporter_watch_breaks_total", &["stream", "reason"], source("SUBSCRIBE", ""), Unit::One, "How many times the connection of a watched stream broke off: the exporter was behind, the connection was closed, or for another reason.");
 }
 
 /// Returns all families of this module.
@@ -53,6 +53,9 @@ pub fn push<'a>(
             let is_it = u64::from(state == totals.state);
             snapshot.push(&rows::STATE, [label, state.as_str()], float(is_it));
         }
+        for (cause, breaks) in Break::ALL.into_iter().zip(totals.breaks) {
+            snapshot.push(&rows::BREAKS, [label, cause.as_str()], float(breaks));
+        }
         snapshot.push(&rows::SECONDS, [label], totals.seconds);
         if totals.seconds <= 0.0 {
             continue;
@@ -74,8 +77,5 @@ pub fn push<'a>(
             let labels = [&*database, name(place.1)];
             snapshot.push(counts_of(*stream), labels, count.round());
         }
-    }
-    for (cause, breaks) in Break::ALL.into_iter().zip(totals.breaks) {
-        snapshot.push(&rows::BREAKS, [cause.as_str()], float(breaks));
     }
 }

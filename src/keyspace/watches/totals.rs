@@ -18,6 +18,8 @@ pub struct StreamTotals {
     pub state: WatchState,
     /// Time for which it was watched, in seconds.
     pub seconds: f64,
+    /// How many times its connection broke off, in the order of [`Break::ALL`].
+    pub breaks: [u64; Break::ALL.len()],
 }
 
 /// The counts of all streams.
@@ -25,8 +27,6 @@ pub struct StreamTotals {
 pub struct WatchTotals {
     /// The configured streams.
     pub streams: Vec<(WatchedStream, StreamTotals)>,
-    /// How many times the connection broke off, in the order of [`Break::ALL`].
-    pub breaks: [u64; Break::ALL.len()],
 }
 
 impl WatchTotals {
@@ -38,7 +38,6 @@ impl WatchTotals {
             streams: streams
                 .map(|stream| (*stream, StreamTotals::default()))
                 .collect(),
-            breaks: [0; Break::ALL.len()],
         }
     }
 

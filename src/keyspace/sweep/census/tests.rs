@@ -178,7 +178,7 @@ fn names_looked_up_in_vain_add_no_namespaces() {
             .collect(),
         ..NewWatched::default()
     };
-    census.record_watched(vec![(WatchedStream::Misses, new)], [0; 3]);
+    census.record_watched(vec![(WatchedStream::Misses, new)]);
     let (namespace, _) = census.see(0, b"session:1", &KeyDetails::default());
     assert_eq!(census.matcher.name(namespace), "session");
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::keyspace::NamespaceId;
-use crate::keyspace::events::Break;
 use crate::keyspace::key_group::KeyGroup;
 use crate::keyspace::watches::{NewWatched, WatchedStream, families};
 use crate::metric::Snapshot;
@@ -11,13 +10,8 @@ use crate::metric::Snapshot;
 use super::Census;
 
 impl Census {
-    /// Records what watches have counted since the last time, and how many times their connection
-    /// broke off.
-    pub fn record_watched(
-        &mut self,
-        new: Vec<(WatchedStream, NewWatched)>,
-        breaks: [u64; Break::ALL.len()],
-    ) {
+    /// Records what watches have counted since the last time.
+    pub fn record_watched(&mut self, new: Vec<(WatchedStream, NewWatched)>) {
         for (stream, new) in new {
             for ((database, group), count) in new.counts {
                 let namespace = match group {
@@ -35,10 +29,8 @@ impl Census {
             if let Some(totals) = totals.and_then(|watches| watches.of(stream)) {
                 totals.state = new.state;
                 totals.seconds = new.seconds;
+                totals.breaks = new.breaks;
             }
-        }
-        if let Some(watches) = &mut self.watches {
-            watches.breaks = breaks;
         }
     }
 
