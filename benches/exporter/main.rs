@@ -12,6 +12,7 @@ mod load;
 mod machine;
 mod many_targets;
 mod poll_cost;
+#[path = "../shared/process.rs"]
 mod process;
 mod quantile;
 mod redis_exporter;

@@ -46,7 +46,7 @@ fn stopped(server: &Server, sweep: &str, is_sweeping: bool) -> Outcome<Exporter>
 }
 
 /// Lets an exporter run for a window, and returns what `measure` measures in it.
-fn turn<T>(exporter: &Exporter, measure: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+pub fn turn<T>(exporter: &Exporter, measure: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
     exporter.signal("CONT")?;
     sleep(SETTLED_AFTER);
     let measured = measure();
@@ -54,7 +54,8 @@ fn turn<T>(exporter: &Exporter, measure: impl FnOnce() -> Outcome<T>) -> Outcome
     measured
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// Returns the median.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

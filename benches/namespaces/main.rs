@@ -1,13 +1,18 @@
 //! Measures how exact the namespaces are, how soon, and at what cost to Redis.
 //!
 //! `cargo bench --bench namespaces` prints a Markdown table for a million keys, with real processes
-//! over loopback. `cargo bench --bench namespaces -- cost` only measures what the sweep costs, and
-//! `-- large` scans ten million keys. It never compares results of different runs.
+//! over loopback. `cargo bench --bench namespaces -- cost` only measures what the sweep costs,
+//! `-- life` what evictions by namespace cost and how exact they are, and `-- large` scans ten million
+//! keys. It never compares results of different runs.
 
 mod bare;
 mod bystander;
 mod cost;
+mod life;
 mod page;
+#[expect(dead_code, reason = "the other benchmark reads more of it")]
+#[path = "../shared/process.rs"]
+mod process;
 #[expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -28,6 +33,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bystander::{Pings, during};
+use cost::{median, turn};
 use page::{Exporter, Page};
 use server::Server;
 
@@ -60,6 +66,8 @@ fn main() -> ExitCode {
         large()
     } else if asked("cost") {
         costs()
+    } else if asked("life") {
+        lives()
     } else {
         all()
     };
@@ -93,6 +101,16 @@ fn costs() -> Outcome<()> {
     let cores = std::thread::available_parallelism()?;
     println!("| {KEYS} keys, {cores} cores | measured | aim |\n| --- | --- | --- |");
     cost::rows(&server)?;
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("\nLoad average at the end: {load}");
+    Ok(())
+}
+
+/// Measures only what happens to the keys of a cache that evicts.
+fn lives() -> Outcome<()> {
+    let cores = std::thread::available_parallelism()?;
+    println!("| 16 MB, `allkeys-lru`, {cores} cores | measured | aim |\n| --- | --- | --- |");
+    life::rows()?;
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("\nLoad average at the end: {load}");
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::keys;
 use crate::support::redis::Client;
@@ -23,6 +23,9 @@ const ATTRIBUTED: f64 = 20_000.0;
 
 /// Maximum error: several times the one by chance.
 const ERROR: f64 = 0.25;
+
+/// TTL of the sessions of a server that evicts, in seconds.
+const SESSION_TTL: u32 = 3_600;
 
 /// Longer than the panel needs, even on a busy machine.
 const LONG: Duration = Duration::from_mins(4);
@@ -124,13 +127,14 @@ fn listen(server: &RedisServer, events: &Events, done: &AtomicBool) {
 fn write(server: &RedisServer, done: &AtomicBool) {
     let mut client = Client::connect(server.port).unwrap();
     let script = "local call = redis.call for i = 1, 20 do local key = ARGV[1] .. '-' .. i \
-        call('SET', 'session:' .. key, 's', 'EX', 3600) \
+        call('SET', 'session:' .. key, 's', 'EX', ARGV[2]) \
         call('SET', 'api:cache:' .. key, string.rep('a', 100), 'EX', 12) \
         if i % 2 == 0 then call('SET', 'websocket:' .. key, string.rep('w', 50)) end end";
     let mut run = 0;
     while !done.load(Ordering::Relaxed) {
         run += 1;
-        client.ask(&["EVAL", script, "0", &run.to_string()]);
+        let ttl = SESSION_TTL.to_string();
+        client.ask(&["EVAL", script, "0", &run.to_string(), &ttl]);
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -152,6 +156,7 @@ fn evictions_are_attributed_to_their_namespaces() {
         &(used + 3_000_000).to_string(),
     ]);
     let (events, done) = (Events::default(), AtomicBool::new(false));
+    let launched = Instant::now();
     std::thread::scope(|scope| {
         let _end = End(&done);
         scope.spawn(|| listen(&server, &events, &done));
@@ -209,6 +214,26 @@ fn evictions_are_attributed_to_their_namespaces() {
         assert!(errors.iter().all(|error| *error <= ERROR), "{errors:?}");
         // Part of the time is not attributed yet at the end, or only then.
         assert!((0.5 * all..=1.5 * all).contains(&shown), "{shown} {all}");
+        let expired = since("expired", "api-cache").unwrap();
+        let truly = counted("expired", "api-cache");
+        assert!(
+            (0.5 * truly..=1.5 * truly).contains(&expired),
+            "{expired} {truly}"
+        );
+        // Only keys of this namespace live long enough to expire.
+        for kind in ["session", "websocket"] {
+            assert!(since("expired", kind).unwrap() <= 0.1 * expired, "{kind}");
+        }
+        let lost = |part: &str| {
+            let name = format!("redis_key_namespace_lost_ttl_seconds_{part}");
+            end.get(&name, &[("db", "db0"), ("key_namespace", "session")])
+        };
+        // Sessions have a TTL of an hour, and are evicted within minutes.
+        let mean = lost("sum").unwrap() / lost("count").unwrap();
+        let youngest = f64::from(SESSION_TTL);
+        let oldest = youngest - launched.elapsed().as_secs_f64();
+        println!("sessions are evicted {mean:.0} s before their TTL ends");
+        assert!((oldest..=youngest).contains(&mean), "{mean} {oldest}");
     });
 }
 
