@@ -31,6 +31,13 @@ const LOOKUPS: usize = 20;
 
 const TICK: Duration = Duration::from_millis(10);
 
+/// Evictions until the server is in a steady state.
+const EVICTED_FIRST: f64 = 20_000.0;
+
+/// Time until the TTLs of nearly all keys of the panel are known. The server counts each query of a
+/// TTL as a lookup, so the exporter sends few of them.
+const SETTLED_AFTER: Duration = Duration::from_mins(2);
+
 /// Time for which evictions are counted.
 const COUNTED_FOR: Duration = Duration::from_mins(5);
 
@@ -164,6 +171,13 @@ fn shown(page: &Page) -> Option<[f64; KINDS.len()]> {
 
 /// Compares the evictions on the page with those that the server reports.
 fn accuracy(server: &Server, evictions: &Evictions) -> Outcome<()> {
+    let started = Instant::now();
+    while evictions.iter().map(load_as_float).sum::<f64>() < EVICTED_FIRST {
+        if started.elapsed() > Duration::from_mins(5) {
+            return Err("the server evicts nothing".into());
+        }
+        sleep(Duration::from_secs(1));
+    }
     let exporter = Exporter::ours(server, "")?;
     let read = || -> Outcome<_> {
         let shown = shown(&exporter.page()?).ok_or("the evictions are absent")?;
@@ -172,7 +186,7 @@ fn accuracy(server: &Server, evictions: &Evictions) -> Outcome<()> {
         Ok((shown, counted))
     };
     exporter.until(Duration::from_mins(3), |page| shown(page).is_some())?;
-    sleep(Duration::from_mins(1));
+    sleep(SETTLED_AFTER);
     let (shown, counted) = read()?;
     sleep(COUNTED_FOR);
     let (shown_after, counted_after) = read()?;
