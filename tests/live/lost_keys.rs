@@ -1,11 +1,14 @@
 //! Keys that vanish, by namespace: estimates compared with the events of the server.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::cutter::Cutter;
 use crate::support::keys;
+use crate::support::port;
 use crate::support::redis::Client;
 use crate::support::sweep::{self, FULL_SPEED, NAMESPACES};
 use crate::support::wait::{End, until};
@@ -254,6 +257,48 @@ fn flush_and_restart_count_nothing() {
     // Deaths are noticed.
     let page = until_noticed(&server, &exporter, SESSIONS, |page| vanished(page) > 100.0);
     assert_eq!(total(&page, "evicted", "session"), Some(0.0));
+}
+
+/// The new primary has the same keys, but its own counters. Behind a virtual address, the exporter
+/// sees another server.
+#[test]
+fn failover_counts_nothing_and_the_panel_goes_on() {
+    let first = RedisServer::start(&[]);
+    keys::write(&first, 0, 20_000, SESSIONS);
+    let second = RedisServer::start(&["--replicaof", "127.0.0.1", &first.port.to_string()]);
+    until(LONG, "a synchronized replica", || {
+        (second.info("master_link_status")? == "up").then_some(())
+    });
+    let address = Ipv4Addr::new(127, 0, 0, 10);
+    let port = port::free();
+    let virtual_address = Cutter::at(address, port, first.port);
+    let url = format!("redis://{address}:{port}");
+    let text = sweep::configuration_of(&url, FULL_SPEED, NAMESPACES);
+    let exporter = Launch::configured(&text).start();
+    assert!(vanished(&until_checked(&exporter)) < 1.0);
+    exporter.within(LONG, "idle times", |page| idle_samples(page) > 1_000.0);
+    second.ask(&["REPLICAOF", "NO", "ONE"]);
+    first.ask(&["REPLICAOF", "127.0.0.1", &second.port.to_string()]);
+    first.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    virtual_address.lead_to(second.port);
+    until(LONG, "a sweep of the new primary", || {
+        let clients = second.ask(&["CLIENT", "LIST"]);
+        clients
+            .contains("redis-namespace-exporter-sweep")
+            .then_some(())
+    });
+    let page = until_checked(&exporter);
+    assert!(vanished(&page) < 1.0, "{}", vanished(&page));
+    for event in ["evicted", "expired"] {
+        assert_eq!(total(&page, event, "session"), Some(0.0), "{event}");
+    }
+    exporter.within(LONG, "idle times", |page| idle_samples(page) > 1_000.0);
+    until_noticed(&second, &exporter, SESSIONS, |page| vanished(page) > 100.0);
+}
+
+fn idle_samples(page: &Page) -> f64 {
+    let all = page.all("redis_key_namespace_idle_seconds_count", &[]);
+    all.into_iter().sum()
 }
 
 #[test]
