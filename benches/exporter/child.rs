@@ -117,6 +117,9 @@ fn exporter_command(address: SocketAddr) -> Command {
     let mut command = Command::new(EXPORTER);
     command
         .env_clear()
+        // Like the image and the systemd unit.
+        .env("MALLOC_ARENA_MAX", "1")
+        .env("MALLOC_MMAP_THRESHOLD_", "131072")
         .args(["--web.listen-address", &address.to_string()]);
     command
 }

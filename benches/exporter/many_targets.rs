@@ -20,7 +20,7 @@ use crate::table::{Aim, Table};
 
 const SERVERS: usize = 8;
 
-/// Number of keys of each server. A sweep of an empty server costs nothing.
+/// Number of keys of each server. With a handful of them, the sweep costs next to nothing.
 const KEYS: usize = 1_500;
 
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -34,6 +34,8 @@ const SCRAPES: u32 = 4;
 /// Number of targets, and what they may cost.
 struct Fleet {
     targets: usize,
+    /// Whether the servers have more than a handful of keys. From the first such fleet on, they do.
+    has_keys: bool,
     /// Resident memory in megabytes, and the anonymous part of it.
     resident: Aim,
     anonymous: Aim,
@@ -41,21 +43,31 @@ struct Fleet {
     cpu: Aim,
 }
 
-const FLEETS: [Fleet; 3] = [
+const FLEETS: [Fleet; 4] = [
     Fleet {
         targets: 1,
+        has_keys: false,
         resident: Aim::AtMost(7.0),
         anonymous: Aim::AtMost(1.5),
         cpu: Aim::None,
     },
     Fleet {
         targets: 500,
+        has_keys: false,
         resident: Aim::AtMost(45.0),
         anonymous: Aim::None,
         cpu: Aim::AtMost(7.0),
     },
     Fleet {
         targets: 2_000,
+        has_keys: false,
+        resident: Aim::AtMost(150.0),
+        anonymous: Aim::None,
+        cpu: Aim::AtMost(25.0),
+    },
+    Fleet {
+        targets: 2_000,
+        has_keys: true,
         resident: Aim::AtMost(150.0),
         anonymous: Aim::None,
         cpu: Aim::AtMost(25.0),
@@ -74,21 +86,37 @@ pub fn measure(table: &mut Table) -> Outcome<()> {
     for _ in 0..SERVERS {
         let redis = Redis::start()?;
         load::drive_common(&redis)?;
-        load::fill(&redis, KEYS)?;
         servers.push(redis);
     }
     let mut alone = None;
     for fleet in &FLEETS {
+        if fleet.has_keys {
+            for redis in &servers {
+                load::fill(redis, KEYS)?;
+            }
+        }
         let resident = run(&servers, fleet, table)?;
         if let Some(alone) = alone {
             let further = u32::try_from(fleet.targets - 1)?;
             let each = (resident - alone) * 1e3 / f64::from(further);
-            let what = format!("(d) memory of each of {further} further targets");
+            let what = format!(
+                "(d) memory of each of {further} further targets{}",
+                keys(fleet)
+            );
             table.figure(&what, "kB", each, Aim::AtMost(KILOBYTES_PER_TARGET));
         }
         alone.get_or_insert(resident);
     }
     Ok(())
+}
+
+/// Returns how many keys the targets have, as a part of the name of a row.
+fn keys(fleet: &Fleet) -> String {
+    if fleet.has_keys {
+        format!(" with {KEYS} keys each")
+    } else {
+        String::new()
+    }
 }
 
 /// Returns the resident memory, in megabytes.
@@ -98,7 +126,7 @@ fn run(servers: &[Redis], fleet: &Fleet, table: &mut Table) -> Outcome<f64> {
     fs::write(&path, config(servers, fleet.targets)?)?;
     let exporter = exporter_of(&path)?;
     let targets = fleet.targets;
-    let what = |what: &str| format!("(d) {targets} targets every 15 s: {what}");
+    let what = |what: &str| format!("(d) {targets} targets{} every 15 s: {what}", keys(fleet));
     // First polls follow each other closely. Second polls are spread over the interval.
     sleep(INTERVAL + DIALS_APART * u32::try_from(targets)?);
     let mut scraper = Scraper::new(&exporter)?;
