@@ -5,5 +5,6 @@ pub mod init;
 pub mod manual;
 pub mod namespaces;
 pub mod once;
+pub mod palette;
 #[cfg(feature = "top")]
 pub mod top;

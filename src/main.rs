@@ -15,7 +15,7 @@ use redis_namespace_exporter::config::{
     schema as config_schema,
 };
 use redis_namespace_exporter::logfmt::Logfmt;
-use redis_namespace_exporter::output::{self, Plain, Stderr};
+use redis_namespace_exporter::output::{self, Stderr, Styled};
 use redis_namespace_exporter::{collector, command, daemon, http, telemetry};
 use tracing::{Level, error, warn};
 use tracing_subscriber::filter::LevelFilter;
@@ -190,7 +190,8 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
             ended.map(|()| true).map_err(Error::Daemon)
         }
         Some(ProgramCommand::Check) => {
-            Ok(command::check::run(&config, &mut Plain(io::stdout())).await?)
+            let palette = command::palette::Palette::of_output();
+            Ok(command::check::run(&config, palette, &mut Styled(io::stdout())).await?)
         }
         Some(ProgramCommand::Once) => {
             let telemetry = telemetry::Telemetry::new(config.process_metrics)

@@ -4,6 +4,7 @@ pub mod access;
 mod canary;
 mod events;
 pub mod facts;
+mod target_report;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -11,12 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinError;
 use tokio::time::Instant;
 
+use super::palette::{Palette, TextMeaning};
 use crate::collector::{Collector, Replies};
 use crate::config::{Config, Credential, SourceKind, Target, credential_for, doubts};
-use crate::discovery::targets_now;
+use crate::discovery::{WatchedTarget, targets_now};
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::sweep::{self, Examined as SweepExamined};
@@ -25,6 +26,7 @@ use crate::quantity::whole_counted;
 use crate::query::{Rejected, describe};
 use crate::reply::{ErrorKind, Refusal};
 use facts::ServerFacts;
+use target_report::{TargetReport, painted};
 
 /// Number of targets that are checked concurrently.
 const AT_ONCE: usize = 16;
@@ -38,28 +40,16 @@ const LONG_PASS: Duration = Duration::from_mins(30);
 /// Writes one block for each target, in the order of the configuration. Returns whether everything
 /// that is enabled works.
 ///
+/// Control characters in replies and in the configuration are escaped.
+///
 /// # Errors
 ///
 /// Returns an error if the report cannot be written.
-pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
+pub async fn run(config: &Config, palette: Palette, out: &mut impl Write) -> io::Result<bool> {
     let (watched, problems) = targets_now(config).await;
     let count = watched.len();
-    let targets = whole_counted(count as u64, "target", "targets");
-    writeln!(out, "configuration: valid, {targets}")?;
-    for source in &config.sources {
-        if let SourceKind::Requests(allowed) = &source.kind {
-            let rules: Vec<_> = allowed.rules().iter().map(ToString::to_string).collect();
-            writeln!(out, "  requests may name {}", rules.join(", "))?;
-        }
-    }
-    for (source, problem) in &problems {
-        writeln!(out, "  source {source} does not work: {problem}")?;
-    }
-    let channels = watched.first();
-    let channels = channels.map_or(&[][..], |one| &*one.target.options.channels);
-    for doubt in doubts(&config.namespaces, channels) {
-        writeln!(out, "  warning: {doubt}")?;
-    }
+    let text = introduction(config, &watched, &problems, palette);
+    out.write_all(text.as_bytes())?;
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let checks = watched.into_iter().map(|watched| {
         let (target, turns) = (watched.target, Arc::clone(&turns));
@@ -68,7 +58,7 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
         let check = tokio::spawn(async move {
             // The semaphore is never closed.
             let _turn = turns.acquire().await;
-            let mut report = TargetReport::default();
+            let mut report = TargetReport::new(palette);
             report.target(&target, &credentials).await;
             report
         });
@@ -78,25 +68,66 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     for (name, check) in checks.collect::<Vec<_>>() {
         let report = check
             .await
-            .unwrap_or_else(|error| TargetReport::broken(name, &error));
+            .unwrap_or_else(|error| TargetReport::broken(name, &error, palette));
         out.write_all(report.text.as_bytes())?;
         faulty += usize::from(!report.all_works);
-        sentences.extend(report.verdict());
+        sentences.extend(report.sentences());
     }
     let all_work = problems.is_empty() && faulty == 0;
-    let verdict = verdict(&sentences, (count, faulty, problems.len()));
+    let verdict = verdict(&sentences, (count, faulty, problems.len()), palette);
     out.write_all(verdict.as_bytes())?;
     out.flush()?;
     Ok(all_work)
 }
 
+/// Returns what is known about the configuration before any server is examined.
+fn introduction(
+    config: &Config,
+    watched: &[WatchedTarget],
+    problems: &[(String, String)],
+    palette: Palette,
+) -> String {
+    let targets = whole_counted(watched.len() as u64, "target", "targets");
+    let mut text = format!("configuration: valid, {targets}\n");
+    let mut add = |meaning, line: fmt::Arguments<'_>| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", painted(palette, meaning, line));
+    };
+    for source in &config.sources {
+        if let SourceKind::Requests(allowed) = &source.kind {
+            let rules: Vec<_> = allowed.rules().iter().map(ToString::to_string).collect();
+            add(
+                TextMeaning::Neutral,
+                format_args!("  requests may name {}", rules.join(", ")),
+            );
+        }
+    }
+    for (source, problem) in problems {
+        add(
+            TextMeaning::Wrong,
+            format_args!("  source {source} does not work: {problem}"),
+        );
+    }
+    let channels = watched.first();
+    let channels = channels.map_or(&[][..], |one| &*one.target.options.channels);
+    for doubt in doubts(&config.namespaces, channels) {
+        add(TextMeaning::Warning, format_args!("  warning: {doubt}"));
+    }
+    text
+}
+
 /// Returns what is notable about all targets, and whether everything works.
-fn verdict(sentences: &[String], (targets, faulty, sources): (usize, usize, usize)) -> String {
+fn verdict(
+    sentences: &[(TextMeaning, String)],
+    (targets, faulty, sources): (usize, usize, usize),
+    palette: Palette,
+) -> String {
     let mut text = String::from("\n");
     if !sentences.is_empty() {
         text.push_str("Notable:\n");
     }
-    for sentence in sentences.iter().take(SENTENCES_MAX) {
+    for (meaning, sentence) in sentences.iter().take(SENTENCES_MAX) {
+        let sentence = painted(palette, *meaning, format_args!("{sentence}"));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "- {sentence}");
     }
@@ -114,9 +145,10 @@ fn verdict(sentences: &[String], (targets, faulty, sources): (usize, usize, usiz
         places.push(whole_counted(sources as u64, one, many));
     }
     let verdict = if places.is_empty() {
-        "everything that is enabled works".to_owned()
+        palette.paint(TextMeaning::Fine, "everything that is enabled works")
     } else {
-        format!("faults at {}", places.join(" and "))
+        let places = places.join(" and ");
+        palette.paint(TextMeaning::Wrong, &format!("faults at {places}"))
     };
     let _ = writeln!(text, "verdict: {verdict}");
     text
@@ -138,79 +170,10 @@ fn origin_of_credentials(target: &Target, list: &[Credential]) -> String {
     }
 }
 
-/// The block of one target.
-struct TargetReport {
-    name: String,
-    text: String,
-    all_works: bool,
-    /// The collectors, and parts of the sweep, that do not work.
-    faulty: Vec<String>,
-    /// Notable facts, without the name of the target.
-    notable: Vec<String>,
-}
-
-impl Default for TargetReport {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            text: String::new(),
-            all_works: true,
-            faulty: Vec::new(),
-            notable: Vec::new(),
-        }
-    }
-}
-
 impl TargetReport {
-    /// Returns the report of a check that panicked.
-    fn broken(name: String, error: &JoinError) -> Self {
-        Self {
-            text: format!(
-                "{name}\n  was not checked, because of a defect of this program: {error}\n"
-            ),
-            all_works: false,
-            notable: vec!["was not checked.".to_owned()],
-            name,
-            ..Self::default()
-        }
-    }
-
-    fn heading(&mut self, line: fmt::Arguments<'_>) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.text, "{line}");
-    }
-
-    fn line(&mut self, name: &str, line: fmt::Arguments<'_>) {
-        self.heading(format_args!("  {name:<18} {line}"));
-    }
-
-    fn fault(&mut self, name: &str, line: fmt::Arguments<'_>) {
-        self.line(name, line);
-        self.all_works = false;
-        if self.faulty.iter().all(|one| one != name) {
-            self.faulty.push(name.to_owned());
-        }
-    }
-
-    /// Returns the sentences about this target.
-    fn verdict(&self) -> impl Iterator<Item = String> {
-        let does = if self.faulty.len() == 1 { "does" } else { "do" };
-        let faulty = self.faulty.join(", ");
-        let faulty =
-            (!faulty.is_empty()).then(|| format!("{}: {faulty} {does} not work.", self.name));
-        let notable = self
-            .notable
-            .iter()
-            .map(|what| format!("{} {what}", self.name));
-        faulty.into_iter().chain(notable)
-    }
-
     async fn target(&mut self, target: &Target, credentials: &[Credential]) {
         self.name.clone_from(&target.name);
-        self.heading(format_args!(
-            "{} ({})",
-            target.name, target.endpoint.address
-        ));
+        self.heading(&target.name, format_args!("({})", target.endpoint.address));
         if !credentials.is_empty() {
             let origin = origin_of_credentials(target, credentials);
             self.line("credentials", format_args!("{origin}"));
@@ -226,17 +189,14 @@ impl TargetReport {
                 self.access(target, &examined);
             }
             Err(failure) => {
-                let failure = explained(&failure);
-                self.heading(format_args!("  does not work: {failure}"));
-                self.all_works = false;
-                self.notable.push(format!("does not work: {failure}."));
+                self.failed(&explained(&failure));
             }
         }
     }
 
     /// Adds the kind of the server, its facts, and its round trip.
     fn server(&mut self, examined: &ExaminedTarget) {
-        self.heading(format_args!("  {}", examined.server));
+        self.text_line(TextMeaning::Neutral, format_args!("  {}", examined.server));
         self.line("server", format_args!("{}", examined.facts.text()));
         if let Some(ping) = examined.ping {
             let milliseconds = ping.as_secs_f64() * 1_000.0;
@@ -255,7 +215,7 @@ impl TargetReport {
         let also = from.map_or_else(String::new, |from| format!(", also at {}", from.address));
         let how = access::how(target);
         self.line("permissions", format_args!("{how}{also}"));
-        self.heading(format_args!("    {rule}"));
+        self.text_line(TextMeaning::Neutral, format_args!("    {rule}"));
     }
 
     fn collectors(&mut self, target: &Target, examined: &ExaminedTarget) {
@@ -278,7 +238,7 @@ impl TargetReport {
                 }
             }
             if faults.is_empty() {
-                self.line(name, format_args!("works"));
+                self.works(name, format_args!("works"));
             }
         }
     }
@@ -309,7 +269,7 @@ impl TargetReport {
             return self.line(name, format_args!("does not apply to this server"));
         }
         if refused.is_empty() {
-            self.line(name, format_args!("works"));
+            self.works(name, format_args!("works"));
         }
         if let Some(forecast) = forecast {
             self.line(name, format_args!("cost: {forecast}"));
@@ -333,7 +293,7 @@ impl TargetReport {
         }
         if let Some(refusal) = random_keys {
             let fault = describe(&refusal, "+randomkey");
-            self.line(
+            self.warning(
                 name,
                 format_args!("{fault} for an estimate before the first pass ends"),
             );
@@ -399,20 +359,10 @@ mod tests {
     use super::*;
     use crate::failure::Reason;
 
-    #[tokio::test]
-    async fn panicked_check_has_the_name_of_its_target() {
-        let check = tokio::spawn(async { panic!("a defect") });
-        let report = TargetReport::broken("cache".to_owned(), &check.await.unwrap_err());
-        assert!(report.text.starts_with("cache\n"), "{}", report.text);
-        let sentences: Vec<_> = report.verdict().collect();
-        assert_eq!(sentences, ["cache was not checked."]);
-        assert!(!report.all_works);
-    }
-
     #[test]
     fn verdict_uses_the_singular() {
         let of = |counts| {
-            let text = verdict(&[], counts);
+            let text = verdict(&[], counts, Palette::Plain);
             text.lines().last().unwrap().to_owned()
         };
         assert_eq!(

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use vt100::Color;
+
 use crate::support::cluster::Cluster;
+use crate::support::terminal::Terminal;
 use crate::support::wait::LONG;
 use crate::support::{Launch, RedisServer, keys, until};
 
@@ -285,5 +288,48 @@ fn printed_rules_suffice_for_a_discovered_cluster() {
     assert_eq!(code, 0, "{report}");
     for node in &cluster.nodes {
         assert_eq!(denials(node), "", "{rules:?}\n{report}");
+    }
+}
+
+#[test]
+fn terminal_shows_faults_warnings_and_success_in_colors() {
+    const RED: Color = Color::Idx(1);
+    const GREEN: Color = Color::Idx(2);
+    const YELLOW: Color = Color::Idx(3);
+    let server = RedisServer::start(&[]);
+    server.ask(&[
+        "ACL", "SETUSER", "watcher", "on", ">hunter2", "~*", "&*", "+@all", "-slowlog",
+    ]);
+    let url = format!("redis://watcher:hunter2@{}", server.address());
+    let run = |variables: &[(&str, &str)]| {
+        let variables = [&[("REDIS_URL", &*url)][..], variables].concat();
+        let mut terminal = Terminal::start(&["check"], &variables, (200, 60));
+        assert_eq!(terminal.ended().code(), Some(1));
+        terminal.see("verdict: faults at 1 of 1 target");
+        terminal
+    };
+    let terminal = run(&[]);
+    for (text, color) in [
+        ("denied: grant the user +slowlog", RED),
+        ("slowlog does not work.", RED),
+        ("faults at 1 of 1 target", RED),
+        ("works", GREEN),
+        ("has no memory limit.", YELLOW),
+        ("round trip", Color::Default),
+        ("ACL SETUSER", Color::Default),
+    ] {
+        assert_eq!(terminal.color_of(text), color, "{text}");
+    }
+    let colored = terminal.text();
+    for variables in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let terminal = run(&[variables]);
+        assert!(!terminal.is_colored(), "{variables:?}");
+        // The same text, except for measured times and memory.
+        let is_measured = |line: &&str| line.contains(" ms") || line.contains("iB ");
+        let same = |text: &str| {
+            let lines = text.lines().filter(|line| !is_measured(line));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(same(&terminal.text()), same(&colored), "{variables:?}");
     }
 }

@@ -14,7 +14,7 @@ impl TargetReport {
             None => {}
             Some(ExaminedCanary::Works(took)) => {
                 let milliseconds = took.as_secs_f64() * 1e3;
-                self.line(name, format_args!("works: {milliseconds:.1} ms"));
+                self.works(name, format_args!("works: {milliseconds:.1} ms"));
             }
             Some(ExaminedCanary::Unsupported) => {
                 self.fault(

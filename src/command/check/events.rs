@@ -30,7 +30,7 @@ impl TargetReport {
         let value = if name == "changes" { "false" } else { "off" };
         let off = format!("or set sweep.{name} to {value}");
         match examined {
-            ExaminedEvents::Work => self.line(name, format_args!("works")),
+            ExaminedEvents::Work => self.works(name, format_args!("works")),
             ExaminedEvents::Off(flags) if usage == EventUse::Configure => {
                 let needed = "the user needs +config|set";
                 let line = format_args!("notify-keyspace-events will be set to {flags}: {needed}");

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use anstyle::{AnsiColor, Style};
+use super::super::palette::{Palette, TextMeaning};
 
 /// Width of a table that is not for a terminal, in characters. Wider ones are hard to read.
 const WIDTH: usize = 100;
@@ -18,7 +18,7 @@ pub struct Layout {
     /// Whether the table is for a terminal, which gets bars.
     pub is_terminal: bool,
     /// Whether to use colors.
-    pub is_colored: bool,
+    pub palette: Palette,
     /// Maximum number of namespaces.
     pub rows: usize,
 }
@@ -28,13 +28,11 @@ impl Layout {
     pub const PLAIN: Self = Self {
         width: WIDTH,
         is_terminal: false,
-        is_colored: false,
+        palette: Palette::Plain,
         rows: usize::MAX,
     };
 
     /// Returns the layout for standard output: that of its terminal, if it is one.
-    ///
-    /// `NO_COLOR` disables colors: see no-color.org.
     #[must_use]
     pub fn of_output(rows: Option<usize>) -> Self {
         let rows = rows.unwrap_or(usize::MAX);
@@ -46,12 +44,10 @@ impl Layout {
         }
         let size = terminal_size::terminal_size();
         let width = size.map_or(WIDTH, |(terminal_size::Width(width), _)| width.into());
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Self {
             width: width.max(WIDTH_MIN),
             is_terminal: true,
-            is_colored: !is_set("NO_COLOR") && !is_dumb,
+            palette: Palette::of_output(),
             rows,
         }
     }
@@ -59,25 +55,18 @@ impl Layout {
     /// Returns a heading.
     #[must_use]
     pub fn emphasized(&self, text: &str) -> String {
-        self.styled(text, Style::new().bold())
+        self.palette.paint(TextMeaning::Heading, text)
     }
 
     /// Returns a number that means that something is wrong.
     #[must_use]
     pub fn warned(&self, text: &str) -> String {
-        self.styled(text, AnsiColor::Red.on_default().bold())
+        self.palette.paint(TextMeaning::Wrong, text)
     }
 
     /// Returns a bar.
     #[must_use]
     pub fn drawn(&self, text: &str) -> String {
-        self.styled(text, AnsiColor::Cyan.on_default())
-    }
-
-    fn styled(&self, text: &str, style: Style) -> String {
-        if !self.is_colored || text.is_empty() {
-            return text.to_owned();
-        }
-        format!("{style}{text}{style:#}")
+        self.palette.paint(TextMeaning::Bar, text)
     }
 }

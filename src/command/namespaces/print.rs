@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use super::super::palette::Palette;
 use super::comparison::{self, Comparison};
 use super::json::{self, Additions};
 use super::layout::Layout;
@@ -102,7 +103,7 @@ fn draw(text: &str, layout: &Layout, is_redrawn: bool, out: &mut impl Write) -> 
     if is_redrawn && layout.is_terminal {
         out.write_all(watch::CLEAR.as_bytes())?;
     }
-    if layout.is_colored {
+    if layout.palette == Palette::Colored {
         Styled(&mut *out).write_all(text.as_bytes())
     } else {
         Plain(&mut *out).write_all(text.as_bytes())

@@ -327,6 +327,7 @@ fn aligned(lines: &[TableRow], shown: &[usize], layout: &Layout) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::palette::Palette;
     use super::super::report::tests::{aging, report, row};
     use super::super::report::{Queried, SeenDatabase};
     use super::*;
@@ -509,7 +510,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
     const TERMINAL: Layout = Layout {
         width: 80,
         is_terminal: true,
-        is_colored: true,
+        palette: Palette::Colored,
         rows: 1,
     };
 
@@ -561,7 +562,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
     #[test]
     fn without_colors_there_are_no_codes() {
         let layout = Layout {
-            is_colored: false,
+            palette: Palette::Plain,
             ..TERMINAL
         };
         let text = text(&report(vec![row("a", 0, 2, 9.0)]), &layout);

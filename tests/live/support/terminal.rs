@@ -97,6 +97,21 @@ impl Terminal {
         })
     }
 
+    /// Returns the color of the last place of a text on the screen.
+    pub fn color_of(&self, text: &str) -> vt100::Color {
+        let parser = self.screen.lock().unwrap();
+        let screen = parser.screen();
+        let (rows, columns) = screen.size();
+        let found = (0..rows.get()).rev().find_map(|row| {
+            let letter = |at| screen.cell(row, at).map_or(" ", vt100::Cell::contents);
+            let line: Vec<&str> = (0..columns.get()).map(letter).collect();
+            let starts = |at: &usize| line[*at..].concat().starts_with(text);
+            let at = (0..line.len()).find(starts)?;
+            screen.cell(row, u16::try_from(at).unwrap())
+        });
+        found.unwrap_or_else(|| panic!("no {text:?}")).fgcolor()
+    }
+
     /// Waits for a text on the screen, and returns the whole screen.
     pub fn see(&self, part: &str) -> String {
         self.until(part, |text| text.contains(part))
