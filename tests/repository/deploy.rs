@@ -216,3 +216,16 @@ fn probed_targets_are_scraped_once() {
     let drop = "- source_labels:\n    - target\n    regex: .+\n    action: drop\n";
     assert!(jobs.contains(drop), "{jobs}");
 }
+
+#[test]
+fn changelog_has_a_section_for_the_version() {
+    let changelog = fs::read_to_string(in_repository("CHANGELOG.md")).unwrap();
+    let heading = format!("## [{}] - ", env!("CARGO_PKG_VERSION"));
+    let sections: Vec<&str> = changelog
+        .lines()
+        .filter(|line| line.starts_with("## "))
+        .collect();
+    let of_version = sections.iter().position(|line| line.starts_with(&heading));
+    // At most the changes of the next version are above it.
+    assert!(of_version.is_some_and(|at| at <= 1), "{sections:?}");
+}
