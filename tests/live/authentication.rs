@@ -55,6 +55,61 @@ fn url_with_credentials_is_read_from_the_environment() {
     assert_used(&Launch::new().variable("REDIS_URL", &url).start(), &server);
 }
 
+/// Encodes every character for a URL.
+fn encoded(password: &str) -> String {
+    let bytes = password.bytes().map(|byte| format!("%{byte:02X}"));
+    bytes.collect()
+}
+
+#[test]
+fn special_characters_of_passwords_work_in_every_source() {
+    let server = guarded();
+    let address = server.address();
+    for password in [
+        "/",
+        "/run/secrets/redis",
+        "@",
+        "a:6379/0",
+        "%2F",
+        "100%",
+        "#",
+        "?",
+        "a:b@c:1/0?d#e%40",
+    ] {
+        set_password(&server, password);
+        let environment = |name: &str, value: &str| {
+            Launch::new()
+                .variable("REDIS_ADDR", &address)
+                .variable("REDIS_USER", "watcher")
+                .variable(name, value)
+        };
+        let url = format!("redis://watcher:{}@{address}", encoded(password));
+        let target = |option: &str| {
+            let entry = format!("url: 'redis://{address}', username: watcher, {option}");
+            Launch::configured(&format!("targets: [{{ {entry} }}]\n"))
+        };
+        let folder = Launch::new();
+        let file = folder.file("password");
+        fs::write(&file, format!("{password}\n")).unwrap();
+        let file = file.to_str().unwrap();
+        for (source, launch) in [
+            ("the URL", Launch::of(&url)),
+            ("REDIS_PASSWORD", environment("REDIS_PASSWORD", password)),
+            (
+                "REDIS_PASSWORD_FILE",
+                environment("REDIS_PASSWORD_FILE", file),
+            ),
+            ("password", target(&format!("password: '{password}'"))),
+            ("password_file", target(&format!("password_file: {file}"))),
+        ] {
+            let finished = launch.flag("once").run();
+            let output = (&finished.stdout, &finished.stderr);
+            assert_eq!(finished.code(), 0, "{password:?} in {source}: {output:?}");
+            assert!(finished.stdout.contains("\nredis_up"), "{output:?}");
+        }
+    }
+}
+
 #[test]
 fn password_alone_authenticates_the_default_user() {
     let server = RedisServer::start(&["--requirepass", "only-a-password"]);
