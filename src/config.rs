@@ -107,7 +107,7 @@ pub use secret::{Secret, trimmed};
 pub use shard::Shard;
 pub use sweep::{EventUse, Share, Sweep};
 pub use target::{CollectorChoice, Password, Target};
-pub use target_groups::{TargetGroup, target_groups};
+pub use target_groups::{TargetGroup, TargetListError, target_groups};
 pub use target_source::{RefusedEntry, SourceKind, TargetSource};
 pub use tls::{CertificateFiles, Tls};
 pub use top_arguments::{ExporterUrl, TopArguments};

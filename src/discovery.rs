@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 
 mod changes;
 pub(crate) mod dns;
+mod error;
 mod file;
 mod group;
 pub(crate) mod groups;
@@ -21,6 +22,7 @@ mod report;
 mod requests;
 mod shard;
 
+pub use error::SourceError;
 pub use merge::{Lists, SourceTally, WatchedTarget, merge};
 pub use report::{Reporter, forget, show};
 
@@ -192,7 +194,7 @@ async fn run(source: Arc<TargetSource>, requested: Requested, reporter: Reporter
 }
 
 /// Reads a source once.
-async fn read_once(source: &TargetSource) -> Result<Listing, String> {
+async fn read_once(source: &TargetSource) -> Result<Listing, SourceError> {
     match &source.kind {
         SourceKind::File(path) => file::read_once(source, path).await,
         SourceKind::Http(web) => http::read(source, web).await,
@@ -203,18 +205,18 @@ async fn read_once(source: &TargetSource) -> Result<Listing, String> {
 }
 
 /// Returns all targets of a configuration: those that it names, and those that its sources name now.
-/// Also returns the problems of sources, each with the name of the source.
-pub async fn targets_now(config: &Config) -> (Vec<WatchedTarget>, Vec<(String, String)>) {
-    let (mut lists, mut problems) = (Lists::new(), Vec::new());
+/// Also returns the errors of sources, each with the name of the source.
+pub async fn targets_now(config: &Config) -> (Vec<WatchedTarget>, Vec<(String, SourceError)>) {
+    let (mut lists, mut errors) = (Lists::new(), Vec::new());
     for source in &config.sources {
         match read_once(source).await {
             Ok(list) => {
                 lists.insert(source.name.clone(), list);
             }
-            Err(problem) => problems.push((source.name.clone(), problem)),
+            Err(error) => errors.push((source.name.clone(), error)),
         }
     }
-    (merge(config, &lists).targets, problems)
+    (merge(config, &lists).targets, errors)
 }
 
 /// Waits until a source is read again. The times of many sources spread by themselves.

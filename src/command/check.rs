@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::palette::{Palette, TextMeaning};
 use crate::collector::{Collector, Replies};
 use crate::config::{Config, Credential, SourceKind, Target, credential_for, doubts};
-use crate::discovery::{WatchedTarget, targets_now};
+use crate::discovery::{SourceError, WatchedTarget, targets_now};
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::sweep::{self, Examined as SweepExamined};
@@ -84,7 +84,7 @@ pub async fn run(config: &Config, palette: Palette, out: &mut impl Write) -> io:
 fn introduction(
     config: &Config,
     watched: &[WatchedTarget],
-    problems: &[(String, String)],
+    problems: &[(String, SourceError)],
     palette: Palette,
 ) -> String {
     let targets = whole_counted(watched.len() as u64, "target", "targets");

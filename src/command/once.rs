@@ -18,10 +18,10 @@ use crate::telemetry::Telemetry;
 ///
 /// Returns an error if the page cannot be written.
 pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -> io::Result<bool> {
-    let (targets, problems) = targets_now(config).await;
-    let mut all_up = problems.is_empty();
-    for (source, problem) in problems {
-        tracing::error!(source, problem, "a source of targets failed");
+    let (targets, errors) = targets_now(config).await;
+    let mut all_up = errors.is_empty();
+    for (source, problem) in errors {
+        tracing::error!(source, %problem, "a source of targets failed");
     }
     let polls: Vec<_> = targets
         .iter()

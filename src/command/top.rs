@@ -26,7 +26,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::clock::now;
 use crate::config::TopArguments;
 use crate::number::to_count;
-use exporter::{ExporterSource, TopData, follow};
+use exporter::{ExporterError, ExporterSource, TopData, follow};
 use state::{PressEffect, TopState};
 use terminal::{Input, Screen, inputs, is_usable, look};
 
@@ -54,7 +54,7 @@ pub enum TopError {
         /// The URL of the exporter.
         url: String,
         /// The rest of the sentence about it.
-        problem: String,
+        problem: ExporterError,
     },
     /// The password file cannot be used.
     #[error("--password-file {path}: {what}", path = .path.display())]
@@ -130,7 +130,7 @@ fn receive(state: &mut TopState, data: TopData) {
     match data {
         TopData::List(list) => state.receive_list(list),
         TopData::Report(report) => state.receive_report(*report),
-        TopData::Failed(reason) => state.fail(reason, to_count(now())),
+        TopData::Failed(error) => state.fail(error.to_string(), to_count(now())),
     }
 }
 

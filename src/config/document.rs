@@ -226,7 +226,7 @@ impl<'a> DocumentReader<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(&text, depth)?;
                 let value = scalar(&text, style, tag.as_deref());
-                let value = value.map_err(|what| self.reject(what, "write it plainly"))?;
+                let value = value.map_err(|invalid| (self.at, invalid))?;
                 (value, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -309,7 +309,7 @@ impl<'a> DocumentReader<'a> {
         match tag {
             None => Ok(()),
             Some(tag) if tag.handle == CORE && tag.suffix == expected => Ok(()),
-            Some(tag) => Err(self.reject(wrong_tag(tag), "write it plainly")),
+            Some(tag) => Err((self.at, wrong_tag(tag))),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
+use thiserror::Error;
 
 use super::document::{self, Node, YamlValue};
 use super::problem::Invalid;
@@ -22,27 +23,49 @@ pub struct TargetGroup {
     pub labels: Vec<(String, String)>,
 }
 
+/// The reason why a list is not used. The texts continue a sentence about it, and repeat nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TargetListError {
+    /// The text is not JSON.
+    #[error("is not valid JSON (line {line}, column {column})")]
+    NotJson {
+        /// Line of the mistake, from 1.
+        line: usize,
+        /// Column of the mistake.
+        column: usize,
+    },
+    /// The text is not YAML, for this reason.
+    #[error("{0}")]
+    NotYaml(String),
+    /// The document has another structure.
+    #[error("is not a list of maps with `targets` and `labels`")]
+    NotAList,
+    /// The list is too long.
+    #[error("has more than {MOST_LISTED} targets")]
+    TooLong,
+}
+
 /// Parses a list in JSON or, which includes JSON, in YAML.
 ///
 /// # Errors
 ///
-/// Returns what is wrong, as the rest of a sentence about the list. An empty text is an error,
-/// because it may be a file that is being written. An empty list is valid.
-pub fn target_groups(text: &str, is_json: bool) -> Result<Vec<TargetGroup>, String> {
+/// The text is not such a list. An empty text is an error, because it may be a file that is being
+/// written. An empty list is valid.
+pub fn target_groups(text: &str, is_json: bool) -> Result<Vec<TargetGroup>, TargetListError> {
     let groups = if is_json {
-        let list = serde_json::from_str(text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            format!("is not valid JSON (line {line}, column {column})")
-        })?;
-        of_json(&list)
+        let list = serde_json::from_str(text);
+        of_json(&list.map_err(|error| TargetListError::NotJson {
+            line: error.line(),
+            column: error.column(),
+        })?)
     } else {
-        let node = document::read(text).map_err(|(_, invalid)| invalid.what)?;
-        of_yaml(&node)
+        let node = document::read(text);
+        of_yaml(&node.map_err(|(_, invalid)| TargetListError::NotYaml(invalid.what))?)
     };
-    let groups = groups.ok_or("is not a list of maps with `targets` and `labels`")?;
+    let groups = groups.ok_or(TargetListError::NotAList)?;
     let count: usize = groups.iter().map(|group| group.targets.len()).sum();
     if count > MOST_LISTED {
-        return Err(format!("has more than {MOST_LISTED} targets"));
+        return Err(TargetListError::TooLong);
     }
     Ok(groups)
 }
@@ -185,7 +208,7 @@ mod tests {
     fn problem_repeats_nothing_of_the_list() {
         let text = "[{\"targets\": [\"redis://:hunter2@a\"] hunter2";
         for is_json in [true, false] {
-            let problem = target_groups(text, is_json).unwrap_err();
+            let problem = target_groups(text, is_json).unwrap_err().to_string();
             assert!(!problem.contains("hunter2"), "{problem}");
         }
     }

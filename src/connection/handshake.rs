@@ -2,15 +2,15 @@
 //!
 //! All replies to these commands are single lines.
 
+use std::fmt::Display;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::dial::Stream;
 use super::{Packed, decode, login, tls};
-use crate::bounded_file;
+use crate::bounded_file::{self, UnreadFile};
 use crate::config::{
     Endpoint, PASSWORD_FILE_MAX, Password, Secret, Tls, missing_entry, password_of,
 };
@@ -55,16 +55,11 @@ pub async fn commands(endpoint: &Endpoint) -> Result<Vec<HandshakeStep>, Failure
         None => None,
         Some(Password::Given(secret)) => Some(secret.expose().to_owned()),
         Some(Password::File(path)) => {
-            let text = read(path).await.map_err(|error| {
-                let detail = format!("password file {}: {error}", path.display());
-                Failure::new(Reason::Auth, detail)
-            })?;
+            let text = read(path).await?;
             let text = text.expose();
             let username = endpoint.username.as_deref();
-            let password = password_of(text, &endpoint.address, username).map_err(|fault| {
-                let detail = format!("password file {}: {fault}", path.display());
-                Failure::new(Reason::Auth, detail)
-            })?;
+            let password = password_of(text, &endpoint.address, username);
+            let password = password.map_err(|fault| unusable(path, &fault))?;
             let Some(password) = password else {
                 // A server without an entry in the map has no password.
                 let note = missing_entry(text, &endpoint.address, username)
@@ -101,8 +96,8 @@ fn without_password(note: String) -> HandshakeStep {
 }
 
 /// Reads a file on its own thread, because reading from a mount that hangs never returns.
-async fn read(path: &Path) -> Result<Secret, Arc<str>> {
-    static FILES: SharedWork<Result<Secret, Arc<str>>> = SharedWork::new(
+async fn read(path: &Path) -> Result<Secret, Failure> {
+    static FILES: SharedWork<Result<Secret, UnreadFile>> = SharedWork::new(
         "password",
         Threads {
             proven: 4,
@@ -113,13 +108,19 @@ async fn read(path: &Path) -> Result<Secret, Arc<str>> {
         Duration::ZERO,
     );
     let file = path.to_owned();
-    let read = move || match bounded_file::read_text(&file, PASSWORD_FILE_MAX) {
-        Ok(text) => Ok(Secret::new(text)),
-        Err(unread) => Err(unread.what.into()),
-    };
+    let read = move || bounded_file::read_text(&file, PASSWORD_FILE_MAX).map(Secret::new);
     let key = path.to_string_lossy();
     let found = FILES.get(&key, Result::is_ok, read).await;
-    found.unwrap_or_else(|| Err("no thread to read it could be started".into()))
+    match found {
+        Some(Ok(secret)) => Ok(secret),
+        Some(Err(unread)) => Err(unusable(path, &unread)),
+        None => Err(unusable(path, &"no thread to read it could be started")),
+    }
+}
+
+fn unusable(path: &Path, fault: &dyn Display) -> Failure {
+    let detail = format!("password file {}: {fault}", path.display());
+    Failure::new(Reason::Auth, detail)
 }
 
 fn after_authentication(endpoint: &Endpoint) -> Vec<HandshakeStep> {

@@ -1,6 +1,8 @@
 //! Resolves host names with the system's resolver. It blocks for up to half a minute if no name
 //! server responds.
 
+use std::fmt::Display;
+use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +27,7 @@ static LOOKUPS: SharedWork<Resolved> = SharedWork::new(
     FRESH,
 );
 
-type Resolved = Result<Arc<[SocketAddr]>, Arc<str>>;
+type Resolved = Result<Arc<[SocketAddr]>, Arc<io::Error>>;
 
 /// Returns the addresses of a host.
 ///
@@ -41,7 +43,7 @@ pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> 
     }
     let name = host.to_owned();
     let found = LOOKUPS.get(host, Result::is_ok, move || lookup(&name));
-    let failed = |why: &str| Failure::new(Reason::Dns, format!("{host}: {why}"));
+    let failed = |error: &dyn Display| Failure::new(Reason::Dns, format!("{host}: {error}"));
     match found.await {
         Some(Ok(addresses)) => {
             let mut addresses = addresses.to_vec();
@@ -50,16 +52,16 @@ pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> 
             }
             Ok(addresses)
         }
-        Some(Err(why)) => Err(failed(&why)),
-        None => Err(failed("no thread for the lookup could be started")),
+        Some(Err(error)) => Err(failed(&error)),
+        None => Err(failed(&"no thread for the lookup could be started")),
     }
 }
 
 fn lookup(host: &str) -> Resolved {
     match (host, 0).to_socket_addrs() {
-        Ok(found) if found.len() == 0 => Err("it has no address".into()),
+        Ok(found) if found.len() == 0 => Err(io::Error::other("it has no address").into()),
         Ok(found) => Ok(found.collect()),
-        Err(error) => Err(error.to_string().into()),
+        Err(error) => Err(error.into()),
     }
 }
 

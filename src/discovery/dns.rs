@@ -6,6 +6,7 @@ mod srv;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::error::{NameError, SourceError};
 use super::{ListedServer, Listing, Reporter, pause};
 use crate::config::{Address, DnsName, DnsRecords, TargetSource};
 use crate::connection::resolve;
@@ -16,14 +17,14 @@ pub(super) async fn run(source: &TargetSource, name: &DnsName, mut reporter: Rep
     loop {
         match read(source, name).await {
             Ok(list) => reporter.list(list).await,
-            Err(problem) => reporter.fail(&problem),
+            Err(error) => reporter.fail(&error),
         }
         pause(source.interval).await;
     }
 }
 
 /// Reads the records once.
-pub(super) async fn read(source: &TargetSource, name: &DnsName) -> Result<Listing, String> {
+pub(super) async fn read(source: &TargetSource, name: &DnsName) -> Result<Listing, SourceError> {
     let (found, refused) = match name.records {
         DnsRecords::Srv => srv::lookup(&name.host).await?,
         records => (addresses(name, records).await?, 0),
@@ -47,16 +48,15 @@ pub(super) async fn read(source: &TargetSource, name: &DnsName) -> Result<Listin
 }
 
 /// Resolves the name, and returns the wanted addresses, sorted.
-async fn addresses(name: &DnsName, records: DnsRecords) -> Result<Vec<HostPort>, String> {
-    let found = resolve(&name.host, name.port).await;
-    let mut addresses = found.map_err(|failure| failure.to_string())?;
+async fn addresses(name: &DnsName, records: DnsRecords) -> Result<Vec<HostPort>, SourceError> {
+    let mut addresses = resolve(&name.host, name.port).await?;
     addresses.retain(|found| match records {
         DnsRecords::A => found.is_ipv4(),
         DnsRecords::Aaaa => found.is_ipv6(),
         DnsRecords::Addresses | DnsRecords::Srv => true,
     });
     if addresses.is_empty() {
-        return Err(format!("{} has no address of this type", name.host));
+        return Err(NameError::NoAddress(name.host.clone()).into());
     }
     addresses.sort_unstable();
     addresses.dedup();

@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 use tokio::time::timeout;
 
+use super::error::{FileError, SourceError};
 use super::groups::listing;
 use super::{Listing, Reporter, pause};
 use crate::bounded_file;
@@ -32,9 +33,6 @@ const SETTLE_TIME: Duration = Duration::from_millis(200);
 /// Time after which a read is reported as a failure.
 const READ_MAX: Duration = Duration::from_secs(10);
 
-/// The problem of a mount that hangs.
-const HANGS: &str = "the files could not be read within 10 seconds";
-
 /// Threads that read files. A mount may hang.
 static FILES: Lane = Lane::new("sources", 8);
 
@@ -51,8 +49,8 @@ type Contents = BTreeMap<PathBuf, (FileStamp, Arc<[TargetGroup]>)>;
 /// The result of reading all files.
 struct Reading {
     contents: Contents,
-    /// The first problem.
-    problem: Option<String>,
+    /// The first error.
+    error: Option<SourceError>,
 }
 
 /// Reads the files whenever they change. Never returns.
@@ -65,64 +63,68 @@ pub(super) async fn run(source: &TargetSource, path: &Path, mut reporter: Report
             match timeout(READ_MAX, &mut reading).await {
                 Ok(read) => break read,
                 // Another thread would hang as well.
-                Err(_) => reporter.fail(HANGS),
+                Err(_) => reporter.fail(&too_slow()),
             }
         };
         match read {
             Ok(Reading {
                 contents: now,
-                problem,
+                error,
             }) => {
                 contents = now;
                 let groups = contents.values().flat_map(|(_, groups)| &**groups);
                 let listing = listing(source, groups);
-                match problem {
+                match error {
                     None => reporter.list(listing).await,
                     // Without any good content, there is no list yet.
-                    Some(problem) if contents.is_empty() => reporter.fail(&problem),
-                    Some(problem) => reporter.list_in_part(listing, &problem).await,
+                    Some(error) if contents.is_empty() => reporter.fail(&error),
+                    Some(error) => reporter.list_in_part(listing, &error).await,
                 }
             }
-            Err(_) => reporter.fail("the files cannot be read"),
+            Err(_) => reporter.fail(&SourceError::NoThread),
         }
         pause(source.interval).await;
     }
 }
 
 /// Reads all files once.
-pub(super) async fn read_once(source: &TargetSource, path: &Path) -> Result<Listing, String> {
+pub(super) async fn read_once(source: &TargetSource, path: &Path) -> Result<Listing, SourceError> {
     let wanted = path.to_owned();
     let read = FILES.run(move || read(&wanted, Contents::new()));
     let Ok(read) = timeout(READ_MAX, read).await else {
-        return Err(HANGS.to_owned());
+        return Err(too_slow());
     };
     match read {
         Ok(Reading {
-            problem: Some(problem),
-            ..
-        }) => Err(problem),
+            error: Some(error), ..
+        }) => Err(error),
         Ok(Reading { contents, .. }) => {
             let groups = contents.values().flat_map(|(_, groups)| &**groups);
             Ok(listing(source, groups))
         }
-        Err(_) => Err("the files cannot be read".to_owned()),
+        Err(_) => Err(SourceError::NoThread),
     }
+}
+
+/// Returns the error of a mount that hangs.
+const fn too_slow() -> SourceError {
+    SourceError::SlowFiles(READ_MAX.as_secs())
 }
 
 /// Reads the files that changed.
 fn read(wanted: &Path, mut before: Contents) -> Reading {
     let paths = match paths(wanted) {
         Ok(paths) => paths,
-        Err(problem) => {
+        Err(error) => {
             return Reading {
                 contents: before,
-                problem: Some(problem),
+                error: Some(error),
             };
         }
     };
     let mut reading = Reading {
         contents: Contents::new(),
-        problem: None,
+        error: None,
     };
     for path in paths {
         let old = before.remove(&path);
@@ -131,12 +133,14 @@ fn read(wanted: &Path, mut before: Contents) -> Reading {
                 reading.contents.insert(path, content);
                 continue;
             }
-            Err(problem) => format!("{}: {problem}", path.display()),
+            Err(problem) => problem,
         };
-        reading.problem.get_or_insert(problem);
         if let Some(old) = old {
-            reading.contents.insert(path, old);
+            reading.contents.insert(path.clone(), old);
         }
+        reading
+            .error
+            .get_or_insert(SourceError::File { path, problem });
     }
     reading
 }
@@ -144,7 +148,7 @@ fn read(wanted: &Path, mut before: Contents) -> Reading {
 fn read_file(
     path: &Path,
     old: Option<&(FileStamp, Arc<[TargetGroup]>)>,
-) -> Result<(FileStamp, Arc<[TargetGroup]>), String> {
+) -> Result<(FileStamp, Arc<[TargetGroup]>), FileError> {
     let stamp = stamp(path)?;
     if let Some(old) = old.filter(|old| old.0 == stamp) {
         return Ok(old.clone());
@@ -153,18 +157,17 @@ fn read_file(
     if stamp.modified.is_some_and(is_new) {
         std::thread::sleep(SETTLE_TIME);
     }
-    let bytes = bounded_file::read(path, FILE_MAX).map_err(|unread| unread.what)?;
-    let text = bounded_file::utf8(bytes).map_err(|unread| unread.what)?;
+    let text = bounded_file::utf8(bounded_file::read(path, FILE_MAX)?)?;
     let is_json = path.extension().and_then(OsStr::to_str) == Some("json");
     let groups = target_groups(&text, is_json)?;
     if self::stamp(path)? != stamp {
-        return Err("is being written".to_owned());
+        return Err(FileError::Changing);
     }
     Ok((stamp, groups.into()))
 }
 
-fn stamp(path: &Path) -> Result<FileStamp, String> {
-    let metadata = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
+fn stamp(path: &Path) -> io::Result<FileStamp> {
+    let metadata = fs::metadata(path)?;
     Ok(FileStamp {
         modified: metadata.modified().ok(),
         size: metadata.len(),
@@ -172,7 +175,7 @@ fn stamp(path: &Path) -> Result<FileStamp, String> {
 }
 
 /// Returns the files that a path names, sorted. A glob may find none; a file must exist.
-fn paths(wanted: &Path) -> Result<Vec<PathBuf>, String> {
+fn paths(wanted: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let name = wanted.file_name().and_then(OsStr::to_str);
     let Some(pattern) = name.filter(|name| name.contains(['*', '?', '['])) else {
         return Ok(vec![wanted.to_owned()]);
@@ -181,7 +184,10 @@ fn paths(wanted: &Path) -> Result<Vec<PathBuf>, String> {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let failed = |error| format!("{}: cannot be read: {error}", folder.display());
+    let failed = |error: io::Error| SourceError::File {
+        path: folder.to_owned(),
+        problem: error.into(),
+    };
     let pattern = Glob::new(pattern);
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -190,7 +196,7 @@ fn paths(wanted: &Path) -> Result<Vec<PathBuf>, String> {
             found.push(folder.join(name));
         }
         if found.len() > MOST_FILES {
-            return Err(format!("names more than {MOST_FILES} files"));
+            return Err(SourceError::TooManyFiles(MOST_FILES));
         }
     }
     found.sort();
@@ -215,16 +221,16 @@ mod tests {
         write("other.json", "[{\"targets\": [\"c:1\"]}]");
         let reading = read(&wanted, Contents::new());
         assert_eq!(targets(&reading), ["a:1", "b:1"]);
-        assert_eq!(reading.problem, None);
+        assert!(reading.error.is_none());
         write("t-1.json", "[{\"targets\": [");
         write("t-2.json", "[{\"targets\": [\"b:1\", \"b:2\"]}]");
         let reading = read(&wanted, reading.contents);
         assert_eq!(targets(&reading), ["a:1", "b:1", "b:2"]);
-        let problem = reading.problem.unwrap();
+        let problem = reading.error.unwrap().to_string();
         assert!(problem.contains("t-1.json: is not valid JSON"), "{problem}");
         fs::remove_file(folder.path().join("t-1.json")).unwrap();
         let reading = read(&wanted, reading.contents);
         assert_eq!(targets(&reading), ["b:1", "b:2"]);
-        assert_eq!(reading.problem, None);
+        assert!(reading.error.is_none());
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
-use super::{ListedServer, Listing, Reporter, pause};
+use super::{ListedServer, Listing, Reporter, SourceError, pause};
 use crate::config::{
     Address, AllowedAddresses, Discover, Endpoint, ExpectedNode, GroupKind, TargetSource,
 };
@@ -98,8 +98,9 @@ async fn query_repeatedly(
                 known.rest(interval).await;
             }
             Err(failure) => {
-                reporter.fail(&failure.to_string());
-                match failure.reason {
+                let reason = failure.reason;
+                reporter.fail(&failure.into());
+                match reason {
                     Reason::Denied => {
                         pause(source.interval.saturating_mul(DENIED_INTERVALS)).await;
                     }
@@ -115,10 +116,12 @@ async fn query_repeatedly(
 /// # Errors
 ///
 /// Returns the first problem if no server has replied.
-pub(super) async fn read(source: &TargetSource, discover: &Discover) -> Result<Listing, String> {
+pub(super) async fn read(
+    source: &TargetSource,
+    discover: &Discover,
+) -> Result<Listing, SourceError> {
     let mut known = Knowledge::of(discover);
-    let members = query(source, discover, &mut known).await;
-    let members = members.map_err(|failure| failure.to_string())?;
+    let members = query(source, discover, &mut known).await?;
     take(discover, &mut known, members);
     Ok(listing(source, discover, &known))
 }

@@ -2,8 +2,7 @@
 //!
 //! Follows no redirects. Time and size of a response are bounded.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,9 +10,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Instant, timeout_at};
 
+use super::error::{FileError, SourceError};
 use super::groups::listing;
 use super::{Listing, Reporter, pause};
-use crate::bounded_file;
+use crate::bounded_file::{self, UnreadFile};
 use crate::config::{
     PASSWORD_FILE_MAX, Secret, TargetSource, WebLogin, WebSource, target_groups, trimmed,
 };
@@ -31,7 +31,7 @@ const REFRESH_INTERVAL: HeaderName =
     HeaderName::from_static("x-prometheus-refresh-interval-seconds");
 
 /// Threads that read secrets. A mount may hang, and must not keep other sources from theirs.
-static SECRETS: SharedWork<Result<Secret, Arc<str>>> = SharedWork::new(
+static SECRETS: SharedWork<Result<Secret, UnreadFile>> = SharedWork::new(
     "source secrets",
     Threads {
         proven: 4,
@@ -47,20 +47,19 @@ pub(super) async fn run(source: &TargetSource, web: &WebSource, mut reporter: Re
     loop {
         match read(source, web).await {
             Ok(list) => reporter.list(list).await,
-            Err(problem) => reporter.fail(&problem),
+            Err(error) => reporter.fail(&error),
         }
         pause(source.interval).await;
     }
 }
 
 /// Reads the list once.
-pub(super) async fn read(source: &TargetSource, web: &WebSource) -> Result<Listing, String> {
+pub(super) async fn read(source: &TargetSource, web: &WebSource) -> Result<Listing, SourceError> {
     let deadline = Instant::now() + REQUEST_MAX;
     let request = request(source, web, deadline);
-    let text = timeout_at(deadline, request).await.unwrap_or_else(|_| {
-        let seconds = REQUEST_MAX.as_secs();
-        Err(format!("did not respond within {seconds} seconds"))
-    })?;
+    let text = timeout_at(deadline, request)
+        .await
+        .unwrap_or_else(|_| Err(SourceError::NoResponse(REQUEST_MAX.as_secs())))?;
     let groups = target_groups(&text, true)?;
     Ok(listing(source, groups.iter()))
 }
@@ -69,19 +68,18 @@ async fn request(
     source: &TargetSource,
     web: &WebSource,
     deadline: Instant,
-) -> Result<String, String> {
+) -> Result<String, SourceError> {
     let mut headers = HeaderMap::new();
     let seconds = source.interval.as_secs();
     headers.insert(REFRESH_INTERVAL, HeaderValue::from(seconds));
     if let Some(login) = &web.login {
         headers.insert(AUTHORIZATION, authorization(login).await?);
     }
-    let fetched = fetch::json(&web.resource, &web.tls, headers, LIST_MAX, deadline).await;
-    let list = fetched.map_err(|error| error.to_string())?;
-    String::from_utf8(list.to_vec()).map_err(|_| "is not UTF-8 text".to_owned())
+    let list = fetch::json(&web.resource, &web.tls, headers, LIST_MAX, deadline).await?;
+    Ok(bounded_file::utf8(list.to_vec())?)
 }
 
-async fn authorization(login: &WebLogin) -> Result<HeaderValue, String> {
+async fn authorization(login: &WebLogin) -> Result<HeaderValue, SourceError> {
     let text = match login {
         WebLogin::Bearer(file) => format!("Bearer {}", secret(file).await?.expose()),
         WebLogin::Basic {
@@ -96,22 +94,22 @@ async fn authorization(login: &WebLogin) -> Result<HeaderValue, String> {
         }
     };
     let value = HeaderValue::from_str(&text);
-    let mut value = value.map_err(|_| "has a token with characters that HTTP forbids")?;
+    let mut value = value.map_err(|_| SourceError::BadToken)?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-async fn secret(file: &Path) -> Result<Secret, String> {
-    let (path, shown): (PathBuf, _) = (file.to_owned(), file.display());
+async fn secret(file: &Path) -> Result<Secret, SourceError> {
+    let path = file.to_owned();
     let read = move || {
-        let text = bounded_file::read_text(&path, PASSWORD_FILE_MAX);
-        let text = text.map_err(|unread| Arc::from(unread.what))?;
+        let text = bounded_file::read_text(&path, PASSWORD_FILE_MAX)?;
         Ok(Secret::new(trimmed(&text)))
     };
     let key = file.to_string_lossy();
-    match SECRETS.get(&key, Result::is_ok, read).await {
-        Some(Ok(secret)) => Ok(secret),
-        Some(Err(what)) => Err(format!("{shown}: {what}")),
-        None => Err(format!("{shown}: cannot be read")),
-    }
+    let read = SECRETS.get(&key, Result::is_ok, read).await;
+    let read = read.map_or(Err(FileError::NoThread), |read| read.map_err(Into::into));
+    read.map_err(|problem| SourceError::File {
+        path: file.to_owned(),
+        problem,
+    })
 }

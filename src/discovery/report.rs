@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::changes::ListChanges;
-use super::{Listing, SourceTally};
+use super::{Listing, SourceError, SourceTally};
 use crate::clock;
 use crate::telemetry::{Counter, Gauge, Telemetry};
 
@@ -25,7 +25,7 @@ pub struct Reporter {
     telemetry: Telemetry,
     /// The last list that was sent.
     last: Option<Listing>,
-    /// The last problem, if the source fails now.
+    /// The text of the last error that was logged, if the source fails now.
     problem: Option<String>,
     /// Set by the first failure. The first list sets it when it is applied.
     is_read: Arc<AtomicBool>,
@@ -59,16 +59,17 @@ impl Reporter {
         self.send(listing).await;
     }
 
-    /// Records a failure. The last list stays in effect. Logs each new problem once.
-    pub fn fail(&mut self, problem: &str) {
+    /// Records a failure. The last list stays in effect. Logs each new error once.
+    pub fn fail(&mut self, error: &SourceError) {
         self.telemetry.set(SUCCESS, [&self.source], 0.0);
-        if self.problem.as_deref() != Some(problem) {
+        let problem = error.to_string();
+        if self.problem.as_ref() != Some(&problem) {
             let source = &self.source;
             warn!(
                 source,
                 problem, "a source of targets failed; its last list stays in effect"
             );
-            self.problem = Some(problem.to_owned());
+            self.problem = Some(problem);
         }
         if self.last.is_none() {
             self.is_read.store(true, Ordering::Release);
@@ -77,9 +78,9 @@ impl Reporter {
 
     /// Records a failure of a part of the source, and sends the complete list with the last good
     /// state of that part.
-    pub async fn list_in_part(&mut self, listing: Listing, problem: &str) {
+    pub async fn list_in_part(&mut self, listing: Listing, error: &SourceError) {
         self.send(listing).await;
-        self.fail(problem);
+        self.fail(error);
     }
 
     fn succeed(&mut self) {

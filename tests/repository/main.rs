@@ -13,6 +13,7 @@ mod deploy;
 mod documentation;
 mod documents;
 mod either_spelling;
+mod error_types;
 mod golden;
 mod info_fields;
 mod layers;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use url::form_urlencoded;
@@ -18,6 +19,7 @@ use super::received::{SelectedTarget, TargetList, read};
 use super::state::Wanted;
 use crate::bounded_file;
 use crate::config::{ExporterUrl, PASSWORD_FILE_MAX, Tls, TopArguments, trimmed};
+use crate::failure::Failure;
 use crate::fetch::{self, FetchError};
 
 /// Timeout of a request, including the connection.
@@ -52,7 +54,39 @@ pub enum TopData {
     /// Everything about the selected target.
     Report(Box<SelectedTarget>),
     /// The last request failed.
-    Failed(String),
+    Failed(ExporterError),
+}
+
+/// The reason why an exporter provides no data. The texts continue a sentence about it, with a remedy
+/// if there is one.
+#[derive(Debug, Error)]
+pub enum ExporterError {
+    /// There is no connection.
+    #[error("cannot be reached: {}", .0.detail)]
+    Unreachable(Failure),
+    /// The password is missing or wrong.
+    #[error("requires a password; use --username and --password-file")]
+    Locked,
+    /// Another program responds.
+    #[error("has no list of targets, so it is not redis-namespace-exporter")]
+    NoList,
+    /// The document is not the expected one.
+    #[error("does not respond like redis-namespace-exporter")]
+    Foreign,
+    /// The request failed in another way.
+    #[error(transparent)]
+    Fetch(FetchError),
+}
+
+impl From<FetchError> for ExporterError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Unreachable(failure) => Self::Unreachable(failure),
+            FetchError::Status(StatusCode::UNAUTHORIZED) => Self::Locked,
+            FetchError::Status(StatusCode::NOT_FOUND) => Self::NoList,
+            error => Self::Fetch(error),
+        }
+    }
 }
 
 impl ExporterSource {
@@ -77,19 +111,18 @@ impl ExporterSource {
     ///
     /// # Errors
     ///
-    /// There is no such response, as the rest of a sentence about the exporter.
-    pub async fn list(&self, filter: &str) -> Result<TargetList, String> {
-        let document = self.get(&list_path(filter)).await;
-        let document = document.map_err(|error| explained(&error))?;
-        read(&document).ok_or_else(foreign)
+    /// There is no such response.
+    pub async fn list(&self, filter: &str) -> Result<TargetList, ExporterError> {
+        let document = self.get(&list_path(filter)).await?;
+        read(&document).ok_or(ExporterError::Foreign)
     }
 
     /// Requests everything about a target. `None` if it is gone.
-    async fn report(&self, name: &str) -> Result<Option<SelectedTarget>, String> {
+    async fn report(&self, name: &str) -> Result<Option<SelectedTarget>, ExporterError> {
         match self.get(&report_path(name)).await {
-            Ok(document) => read(&document).map(Some).ok_or_else(foreign),
+            Ok(document) => read(&document).map(Some).ok_or(ExporterError::Foreign),
             Err(FetchError::Status(StatusCode::NOT_FOUND)) => Ok(None),
-            Err(error) => Err(explained(&error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -106,10 +139,6 @@ impl ExporterSource {
     }
 }
 
-fn foreign() -> String {
-    "does not respond like redis-namespace-exporter".to_owned()
-}
-
 fn list_path(filter: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("limit", TARGETS_MAX);
@@ -122,20 +151,6 @@ fn list_path(filter: &str) -> String {
 fn report_path(name: &str) -> String {
     let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
     format!("/api/v1/targets/{name}")
-}
-
-/// Returns an error as the rest of a sentence about the exporter, with a remedy if there is one.
-fn explained(error: &FetchError) -> String {
-    match error {
-        FetchError::Unreachable(failure) => format!("cannot be reached: {}", failure.detail),
-        FetchError::Status(StatusCode::UNAUTHORIZED) => {
-            "requires a password; use --username and --password-file".to_owned()
-        }
-        FetchError::Status(StatusCode::NOT_FOUND) => {
-            "has no list of targets, so it is not redis-namespace-exporter".to_owned()
-        }
-        error => error.to_string(),
-    }
 }
 
 fn authorization(user: &str, file: &Path) -> Result<HeaderValue, TopError> {
@@ -182,7 +197,7 @@ pub async fn follow(
             let sent = match source.report(&name).await {
                 Ok(Some(report)) => data.send(TopData::Report(Box::new(report))).await,
                 Ok(None) => Ok(()),
-                Err(reason) => data.send(TopData::Failed(reason)).await,
+                Err(error) => data.send(TopData::Failed(error)).await,
             };
             if sent.is_err() {
                 return;
@@ -216,7 +231,7 @@ mod tests {
 
     #[test]
     fn errors_have_remedies() {
-        let explain = |status| explained(&FetchError::Status(status));
+        let explain = |status| ExporterError::from(FetchError::Status(status)).to_string();
         assert!(explain(StatusCode::UNAUTHORIZED).contains("--password-file"));
         assert!(explain(StatusCode::NOT_FOUND).contains("not redis-namespace-exporter"));
         assert!(explain(StatusCode::BAD_GATEWAY).contains("502"));

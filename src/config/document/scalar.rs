@@ -3,6 +3,7 @@
 use saphyr_parser::{ScalarStyle, Tag};
 
 use super::YamlValue;
+use crate::config::problem::Invalid;
 
 /// The handle of the tags that YAML defines, such as `!!str`.
 pub(super) const CORE: &str = "tag:yaml.org,2002:";
@@ -22,12 +23,13 @@ pub(crate) enum ScalarKind {
     Switch,
 }
 
-pub(super) fn wrong_tag(tag: &Tag) -> &'static str {
-    if tag.handle == CORE {
+pub(super) fn wrong_tag(tag: &Tag) -> Invalid {
+    let what = if tag.handle == CORE {
         "has a value that contradicts its tag"
     } else {
-        "has a tag as `!name`"
-    }
+        "has a tag such as `!name`"
+    };
+    Invalid::new(what, "write it plainly")
 }
 
 /// Returns the value of a scalar. Its type is that of the tag, or without one, that of a plain
@@ -36,7 +38,7 @@ pub(super) fn scalar(
     text: &str,
     style: ScalarStyle,
     tag: Option<&Tag>,
-) -> Result<YamlValue, &'static str> {
+) -> Result<YamlValue, Invalid> {
     let of_text = || {
         YamlValue::Scalar(Scalar {
             text: text.to_owned(),

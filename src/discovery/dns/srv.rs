@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
+use super::super::error::NameError;
 use super::message::{DnsResponse, query, response};
 use crate::bounded_file;
 use crate::threads::Lane;
@@ -48,12 +49,12 @@ static FILES: Lane = Lane::new("resolv-conf", 1);
 /// # Errors
 ///
 /// The name has no such records, or no name server has replied.
-pub(super) async fn lookup(name: &str) -> Result<(Vec<HostPort>, usize), String> {
+pub(super) async fn lookup(name: &str) -> Result<(Vec<HostPort>, usize), NameError> {
     let found = timeout(LOOKUP_MAX, find(name)).await;
-    found.unwrap_or_else(|_| Err(format!("{name}: no name server has replied in time")))
+    found.unwrap_or_else(|_| Err(NameError::Slow(name.to_owned())))
 }
 
-async fn find(name: &str) -> Result<(Vec<HostPort>, usize), String> {
+async fn find(name: &str) -> Result<(Vec<HostPort>, usize), NameError> {
     let read = || bounded_file::read(Path::new(FILE), FILE_MAX);
     let text = FILES.run(read).await;
     // Without the file, the resolver of the system queries a name server on this machine.
@@ -65,7 +66,7 @@ async fn find(name: &str) -> Result<(Vec<HostPort>, usize), String> {
             return Ok((servers, refused));
         }
     }
-    Err(format!("{name} has no SRV records"))
+    Err(NameError::NoRecords(name.to_owned()))
 }
 
 /// Returns the names to try: the name itself, and the name in each search domain.
@@ -84,29 +85,29 @@ fn candidates(name: &str, config: &Config) -> Vec<String> {
 }
 
 /// Queries the name servers until one knows whether the name has records.
-async fn ask_all(name: &str, config: &Config) -> Result<DnsResponse, String> {
+async fn ask_all(name: &str, config: &Config) -> Result<DnsResponse, NameError> {
     let wait = Duration::from_secs(config.timeout.into()).clamp(Duration::from_secs(1), WAIT_MAX);
     let servers = config.get_nameservers_or_local();
-    let mut problem = format!("{name}: there is no name server in {FILE}");
+    let mut last = NameError::NoNameServer(name.to_owned(), FILE);
     for _ in 0..config.attempts.clamp(1, ATTEMPTS_MAX) {
         for server in servers.iter().take(SERVERS_MAX) {
             let server = SocketAddr::new(server.clone().into(), PORT);
             let id = fastrand::u16(..);
             let Some(query) = query(id, name) else {
-                return Err(format!("{name} is not a name"));
+                return Err(NameError::NotAName(name.to_owned()));
             };
             let read = |bytes: &[u8]| response(bytes, id, name);
-            match timeout(wait, ask(server, &query, read)).await {
-                Ok(Ok(DnsResponse::Failed(code))) => {
-                    problem = format!("{name}: the name server {server} replied {code}");
-                }
+            let asked = timeout(wait, ask(server, &query, read)).await;
+            let name = name.to_owned();
+            last = match asked {
+                Ok(Ok(DnsResponse::Failed(code))) => NameError::Rejected(name, server, code),
                 Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) => problem = format!("{name}: the name server {server}: {error}"),
-                Err(_) => problem = format!("{name}: the name server {server} did not reply"),
-            }
+                Ok(Err(error)) => NameError::Unreachable(name, server, error),
+                Err(_) => NameError::NoReply(name, server),
+            };
         }
     }
-    Err(problem)
+    Err(last)
 }
 
 /// Sends a query to one name server: over UDP, and again over TCP if the response is too long.
