@@ -12,14 +12,14 @@ mod command_log;
 mod commandlog;
 mod config;
 mod config_values;
-pub mod function_stats;
+pub(crate) mod function_stats;
 mod hotkeys;
 pub mod info;
 mod latency;
 mod latency_histogram;
 mod memory_limit;
 mod memory_stats;
-pub mod rdb_file_size;
+pub(crate) mod rdb_file_size;
 #[cfg(test)]
 mod reading;
 mod remembered;

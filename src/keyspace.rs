@@ -2,38 +2,37 @@
 //!
 //! Pure but `sweep`, which queries Redis. `config` parses the patterns.
 
-pub mod cost;
-pub mod course;
-pub mod estimate;
-pub mod event_flags;
+pub(crate) mod cost;
+pub(crate) mod course;
+pub(crate) mod estimate;
+pub(crate) mod event_flags;
 pub mod events;
 pub mod expiring;
 pub mod families;
-pub mod ghosts;
-pub mod history;
+pub(crate) mod ghosts;
+pub(crate) mod history;
 pub mod idle;
-pub mod kept;
-pub mod key_group;
+pub(crate) mod kept;
+pub(crate) mod key_group;
 pub mod keys;
-pub mod largest;
-pub mod lookups;
-pub mod matcher;
+pub(crate) mod largest;
+pub(crate) mod lookups;
+pub(crate) mod matcher;
 mod name_hasher;
-pub mod pace;
+pub(crate) mod pace;
 pub mod panel;
-pub mod permissions;
-pub mod queries;
-pub mod round_trip;
-pub mod segment;
-pub mod single_pass;
-pub mod slices;
-pub mod suggest;
-pub mod sweep;
-pub mod tally;
-pub mod traffic;
-pub mod visible;
+pub(crate) mod permissions;
+pub(crate) mod queries;
+pub(crate) mod round_trip;
+pub(crate) mod segment;
+pub(crate) mod single_pass;
+pub(crate) mod slices;
+pub(crate) mod sweep;
+pub(crate) mod tally;
+pub(crate) mod traffic;
+pub(crate) mod visible;
 pub mod watches;
-pub mod window;
+pub(crate) mod window;
 
 /// The number of a namespace. The matcher assigns the numbers and knows the names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,9 +1,9 @@
 //! `check`: connects to every target, and reports what works, what does not, and what is missing.
 
-pub mod access;
+mod access;
 mod canary;
 mod events;
-pub mod facts;
+mod facts;
 mod target_report;
 
 use std::fmt::{self, Write as _};

@@ -4,21 +4,22 @@
 //! With `--suggest`, the table goes to standard error and a `namespaces` block for the
 //! configuration to standard output. [`json`] documents the fields of the JSON document.
 
-pub mod comparison;
+mod comparison;
 mod earlier;
-pub mod json;
-pub mod kept_name;
-pub mod layout;
-pub mod named;
-pub mod notes;
+mod json;
+mod kept_name;
+mod layout;
+mod named;
+mod notes;
 mod pass;
 mod print;
-pub mod progress;
-pub mod report;
-pub mod sample;
-pub mod table;
-pub mod verdict;
-pub mod watch;
+mod progress;
+mod report;
+mod sample;
+mod suggest;
+mod table;
+mod verdict;
+mod watch;
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -31,7 +32,6 @@ use crate::config::arguments::{LookupLimit, NamespacesArguments};
 use crate::config::{Config, Keys, Namespace, Share, Target};
 use crate::failure::Failure;
 use crate::keyspace::single_pass::LookupBudget;
-use crate::keyspace::suggest::{Options, Suggestion, suggest};
 use crate::keyspace::sweep::census::Census;
 use comparison::EarlierPass;
 use named::KeptNames;
@@ -39,6 +39,7 @@ use pass::{EndSignals, PassLimits, SeenNames, scan};
 use print::{PassFindings, block, print, print_failure};
 use report::{PassEnd, Report};
 use sample::NamedSample;
+use suggest::{Options, Suggestion, suggest};
 
 /// Why there is no result, or only a partial one.
 #[derive(Debug, thiserror::Error)]

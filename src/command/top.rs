@@ -4,15 +4,15 @@
 //! a state, and `draw` makes a screen of the state, the time and the size. Only `exporter` and
 //! `terminal` do I/O.
 
-pub mod draw;
-pub mod exporter;
-pub mod grid;
-pub mod look;
-pub mod order;
-pub mod received;
-pub mod state;
-pub mod terminal;
-pub mod text;
+mod draw;
+mod exporter;
+mod grid;
+mod look;
+mod order;
+mod received;
+mod state;
+mod terminal;
+mod text;
 
 use std::io;
 use std::path::PathBuf;

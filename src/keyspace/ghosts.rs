@@ -260,7 +260,7 @@ impl Ghosts {
 
     /// Returns how long parts of the table are followed, in seconds, if keys stay for this long.
     #[must_use]
-    pub const fn followed_for(&self, residence: f64) -> f64 {
+    pub const fn followed_for(residence: f64) -> f64 {
         LIFE * residence
     }
 

@@ -52,11 +52,11 @@ use super::comparison::{self, Comparison};
 use super::kept_name::KeptName;
 use super::named::{BrokenPolicy, SizedKey};
 use super::report::{PassEnd, Report, mean, median, whole};
+use super::suggest::{Suggestion, to_yaml};
 use super::verdict;
 use crate::config::OnEviction;
 use crate::keyspace::estimate::Estimate;
 use crate::keyspace::expiring::WITHIN;
-use crate::keyspace::suggest::{Suggestion, to_yaml};
 use crate::keyspace::sweep::census::Finding;
 use crate::keyspace::tally::DataType;
 use crate::metric::Histogram;
@@ -302,11 +302,11 @@ mod tests {
     use std::time::Duration;
 
     use super::super::report::tests::{aging, report, row};
+    use super::super::suggest::{ShorterTtl, TooLong};
     use super::*;
     use crate::failure::{Failure, Reason};
     use crate::keyspace::expiring::Burst;
     use crate::keyspace::idle::LruHorizon;
-    use crate::keyspace::suggest::{ShorterTtl, TooLong};
 
     fn read(text: &str) -> Value {
         serde_json::from_str(text).unwrap()

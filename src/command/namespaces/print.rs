@@ -9,9 +9,9 @@ use super::json::{self, Additions};
 use super::layout::Layout;
 use super::named::{self, BrokenPolicy, SizedKey};
 use super::report::{PassEnd, Report};
+use super::suggest::{Suggestion, to_yaml};
 use super::{PassError, table, watch};
 use crate::config::arguments::{NamespacesArguments, Output};
-use crate::keyspace::suggest::{Suggestion, to_yaml};
 use crate::output::{Plain, Styled, complain};
 use crate::quantity;
 

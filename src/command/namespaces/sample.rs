@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use super::suggest::{KeyUse, MeasuredUse, ObservedTtl, SampledKey};
 use crate::keyspace::idle::{IdleSample, LruHorizon};
-use crate::keyspace::suggest::{KeyUse, MeasuredUse, ObservedTtl, SampledKey};
 use crate::keyspace::sweep::KeyDetails;
 use crate::keyspace::tally::Expiry;
 use crate::number::to_float;

@@ -138,7 +138,7 @@ pub fn draw(grid: &Grid<'_>, look: Look, area: Rect, buffer: &mut Buffer) {
         buffer.set_line(row.x, row.y, &line(cells, grid, &widths, look), row.width);
         let is_selected = place > 0 && grid.selected == Some(place - 1);
         let style = if is_selected {
-            look.selected(grid.is_focused)
+            Look::selected(grid.is_focused)
         } else {
             Style::new()
         };

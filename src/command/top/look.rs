@@ -52,7 +52,7 @@ impl Look {
 
     /// Returns the style of the selected line. It is weaker in a pane without focus.
     #[must_use]
-    pub const fn selected(self, is_focused: bool) -> Style {
+    pub const fn selected(is_focused: bool) -> Style {
         let modifier = if is_focused {
             Modifier::REVERSED
         } else {

@@ -73,7 +73,7 @@ impl IdleTimes {
         if !is_settled(self.policy_since) || !is_settled(self.limit_since) {
             return None;
         }
-        let seconds = ghosts.followed_for(residence).clamp(PERIODS[0], AGE_MAX);
+        let seconds = Ghosts::followed_for(residence).clamp(PERIODS[0], AGE_MAX);
         let start = self.now - seconds;
         let period = self.counts.since(start, self.now, &self.reading)?;
         let uses = self.reading.uses?;

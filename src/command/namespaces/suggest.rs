@@ -1,5 +1,5 @@
 //! Suggests namespaces from a sample of keys, as a start for a configuration. It guesses: a person
-//! reads the result before use.
+//! reads the result before use. Pure.
 //!
 //! Keys are split at a delimiter. Segments with few values remain as they are. Segments become `*`
 //! if they have many values, or look like a number, a hash or an address.
@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use crate::glob::Glob;
 use crate::number::length;
-pub use lifetime::{KeyUse, MeasuredUse, ShorterTtl, TooLong};
+#[cfg(test)]
+pub use lifetime::TooLong;
+pub use lifetime::{KeyUse, MeasuredUse, ShorterTtl};
 use shared_pattern::SharedPattern;
 pub use ttl::ObservedTtl;
 pub use yaml::to_yaml;
