@@ -14,6 +14,7 @@ use crate::connection::OnReconnect;
 use crate::discovery::WatchedTarget;
 use crate::footprint::Footprint;
 use crate::keyspace::sweep;
+use crate::number::length;
 use crate::poll::{self, Start};
 use crate::publish::{Attributes, Board, Slot};
 use crate::supervise::supervise;
@@ -142,8 +143,7 @@ impl Fleet {
         if change.started == 0 && change.ended == 0 && names.eq(order.iter()) {
             return change;
         }
-        let count = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
-        self.telemetry.set(TARGETS, [], f64::from(count));
+        self.telemetry.set(TARGETS, [], length(self.running.len()));
         self.board.list(
             self.running
                 .iter()

@@ -1,5 +1,7 @@
 //! Parses the text of INFO into fields and records. It does not interpret fields. Pure.
 
+use crate::number::to_float;
+
 /// A `name:value` line of INFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -356,13 +358,12 @@ pub fn signed_number(value: &str) -> Option<f64> {
 }
 
 /// Returns the negative number that a server printed as a large unsigned one.
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
 fn underflowed(value: &str) -> Option<f64> {
     let unsigned: u64 = value.parse().ok()?;
     // Two's complement: a 64-bit float holds the distance to 2^64 exactly, but not the number
     // itself.
     let below_zero = unsigned.wrapping_neg();
-    (unsigned >= UNDERFLOW_FROM).then_some(-(below_zero as f64))
+    (unsigned >= UNDERFLOW_FROM).then_some(-to_float(below_zero))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::failure::Reason;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+use crate::number::to_float;
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -104,8 +105,7 @@ pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: PollTiming) -
     if dropped > 0 {
         // Sorting twice is acceptable because this is rare. A sample that is always 0 would cost
         // every target a series.
-        let dropped = f64::from(u32::try_from(dropped).unwrap_or(u32::MAX));
-        snapshot.push(&rows::DROPPED, [], dropped);
+        snapshot.push(&rows::DROPPED, [], to_float(dropped));
         snapshot = snapshot.finish();
     }
     snapshot

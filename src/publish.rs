@@ -53,7 +53,7 @@ impl Publication {
         Self {
             snapshot: Snapshot::default(),
             failure: None,
-            polled_at: SystemTime::now(),
+            polled_at: crate::clock::time(),
             server: String::new(),
             refused: Vec::new(),
             trace: Trace::default(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Collector, Query, Read, Replies, Server};
 use crate::label::OTHER;
 use crate::metric::{Family, Snapshot, Unit, source};
+use crate::number::length;
 use crate::reply::Reply;
 
 /// Queries the newest entries: the default of `acllog-max-len`.
@@ -39,8 +40,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let Some(entries) = replies.reply(&NEWEST).map(Reply::items) else {
         return;
     };
-    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    snapshot.push(&rows::ENTRIES, [], f64::from(count));
+    snapshot.push(&rows::ENTRIES, [], length(entries.len()));
     let mut denials: BTreeMap<(&str, &str), f64> = BTreeMap::new();
     for entry in entries {
         if let Some(count) = entry.value_of("count").and_then(Reply::number) {

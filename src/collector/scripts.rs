@@ -3,6 +3,7 @@
 use super::{Collector, Command, Query, Read, Replies, Server};
 use crate::config::Script;
 use crate::metric::{Family, Snapshot, Unit, source};
+use crate::number::length;
 use crate::query::Ticket;
 use crate::reply::Reply;
 
@@ -104,8 +105,7 @@ fn read_values(script: &str, reply: &Reply, snapshot: &mut Snapshot) -> f64 {
             None => result = 0.0,
         }
     }
-    let dropped = u32::try_from(dropped).unwrap_or(u32::MAX);
-    snapshot.push(&rows::DROPPED, [script], f64::from(dropped));
+    snapshot.push(&rows::DROPPED, [script], length(dropped));
     result
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Collector, Command, Query, Read, Replies, Server};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+use crate::number::length;
 use crate::reply::Reply;
 
 /// Queries the names of all indexes.
@@ -103,8 +104,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
     let names = matching(replies);
     let dropped = names.len().saturating_sub(MOST_INDEXES);
-    let dropped = u32::try_from(dropped).unwrap_or(u32::MAX);
-    snapshot.push(&rows::DROPPED, [], f64::from(dropped));
+    snapshot.push(&rows::DROPPED, [], length(dropped));
     for (at, name) in names.into_iter().enumerate() {
         let Some(index) = replies.reply(INDEX.ticket(at)) else {
             continue;

@@ -38,19 +38,19 @@ pub enum Route {
 /// A path that ends in a slash, except `/`, is the start of paths.
 pub const ROUTES: [(&str, Route); 14] = [
     ("/", Route::Index),
-    ("/targets/", Route::TargetView),
     ("/api/v1/targets", Route::Targets),
     ("/api/v1/targets/", Route::TargetData),
+    ("/targets/", Route::TargetView),
     ("/runbooks/", Route::Runbook),
-    ("/assets/", Route::Asset),
-    ("/probe", Route::Target),
-    ("/scrape", Route::Target),
-    ("/sd", Route::Discovery),
-    ("/discover-cluster-nodes", Route::ClusterNodes),
-    ("/health", Route::Health),
     ("/-/healthy", Route::Health),
+    ("/health", Route::Health),
     ("/-/ready", Route::Ready),
     ("/-/reload", Route::Reload),
+    ("/assets/", Route::Asset),
+    ("/sd", Route::Discovery),
+    ("/discover-cluster-nodes", Route::ClusterNodes),
+    ("/probe", Route::Target),
+    ("/scrape", Route::Target),
 ];
 
 impl Route {
@@ -80,6 +80,43 @@ impl Route {
         rest.unwrap_or_default()
     }
 
+    /// Returns the paths that the page of all targets lists, with what follows them and their
+    /// meaning.
+    #[must_use]
+    pub fn listed(paths: &Paths) -> Vec<(String, &'static str)> {
+        let mut listed: Vec<(String, &'static str)> = Vec::new();
+        for (path, route) in ROUTES {
+            let is_there = paths.has_scrape || !route.needs_scrape();
+            let Some((rest, meaning)) = route.texts().filter(|_| is_there) else {
+                continue;
+            };
+            match listed.last_mut().filter(|last| last.1 == meaning) {
+                Some((paths, _)) => paths.extend([", ", path, rest]),
+                None => listed.push((format!("{path}{rest}"), meaning)),
+            }
+        }
+        listed
+    }
+
+    /// Returns what follows the path, and the meaning, for the page of all targets.
+    #[rustfmt::skip] // One route, one line.
+    const fn texts(self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::Index | Self::Metrics => return None,
+            Self::Targets => ("", "this page as JSON"),
+            Self::TargetData => ("NAME", "the page of a target as JSON"),
+            Self::TargetView => ("NAME", "the page of a target"),
+            Self::Runbook => ("ALERT", "the runbook of an alert"),
+            Self::Health => ("", "whether the exporter is working"),
+            Self::Ready => ("", "whether every target has been polled"),
+            Self::Reload => ("", "POST reloads the configuration"),
+            Self::Asset => ("", "files of these pages"),
+            Self::Discovery => ("", "all targets, for http_sd_configs of Prometheus"),
+            Self::ClusterNodes => ("", "the addresses of all cluster nodes, for http_sd_configs"),
+            Self::Target => ("?target=NAME", "metrics of one target; debug=1 shows its last poll"),
+        })
+    }
+
     /// Returns whether it depends on the pages of single targets.
     const fn needs_scrape(self) -> bool {
         matches!(self, Self::Target | Self::Discovery | Self::ClusterNodes)
@@ -89,5 +126,32 @@ impl Route {
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Health | Self::Ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_is_listed() {
+        let paths = |has_scrape| Paths {
+            telemetry: "/metrics".to_owned(),
+            has_scrape,
+        };
+        let listed = Route::listed(&paths(true));
+        let all: Vec<_> = listed.iter().map(|(paths, _)| paths.as_str()).collect();
+        let all = all.join(", ");
+        for (path, route) in ROUTES {
+            let is_itself = route == Route::Index;
+            assert!(is_itself || all.contains(path), "{path} is not listed");
+        }
+        assert!(all.contains("/-/healthy, /health, "), "{all}");
+        assert!(
+            all.ends_with("/probe?target=NAME, /scrape?target=NAME"),
+            "{all}"
+        );
+        let fewer = Route::listed(&paths(false));
+        assert_eq!(fewer[..], listed[..listed.len() - 3]);
     }
 }

@@ -16,10 +16,10 @@ use tokio::time::timeout;
 use super::error::{FileError, SourceError};
 use super::groups::listing;
 use super::{Listing, Reporter, pause};
-use crate::bounded_file;
 use crate::config::{TargetGroup, TargetSource, target_groups};
 use crate::glob::Glob;
 use crate::threads::Lane;
+use crate::{bounded_file, clock};
 
 /// Maximum size of a file, in bytes: room for tens of thousands of targets.
 const FILE_MAX: u64 = 4 << 20;
@@ -153,7 +153,8 @@ fn read_file(
     if let Some(old) = old.filter(|old| old.0 == stamp) {
         return Ok(old.clone());
     }
-    let is_new = |time: SystemTime| time.elapsed().is_ok_and(|age| age < SETTLE_TIME);
+    let age = |time: SystemTime| clock::time().duration_since(time).ok();
+    let is_new = |time: SystemTime| age(time).is_some_and(|age| age < SETTLE_TIME);
     if stamp.modified.is_some_and(is_new) {
         std::thread::sleep(SETTLE_TIME);
     }

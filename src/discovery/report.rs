@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::changes::ListChanges;
 use super::{Listing, SourceError, SourceTally};
 use crate::clock;
+use crate::number::length;
 use crate::telemetry::{Counter, Gauge, Telemetry};
 
 const SUCCESS: Gauge<1> = Gauge::named("redis_exporter_discovery_success");
@@ -122,8 +123,7 @@ pub fn show(
     before: Option<&SourceTally>,
 ) {
     for (state, count) in tally.states() {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        telemetry.set(TARGETS, [source, state], f64::from(count));
+        telemetry.set(TARGETS, [source, state], length(count));
     }
     let SourceTally {
         refused,

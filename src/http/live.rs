@@ -13,7 +13,7 @@ use super::Services;
 use super::response::{self, HttpResponse};
 use super::target;
 use crate::clock;
-use crate::config::{Paths, Route};
+use crate::config::Route;
 use crate::publish::Slot;
 use crate::threads::Lane;
 use crate::view::{self, Card, Filter, Overview, Seen, TargetDetail};
@@ -25,30 +25,6 @@ const UNKNOWN_TARGET: &str = "There is no target with this name. The page at / l
 const UNKNOWN_RUNBOOK: &str = "There is no runbook with this name.";
 const UNKNOWN_FILE: &str = "There is no file with this name.";
 const NO_THREAD: &str = "The page could not be written. Try again.";
-
-/// Paths that the page lists, with their meaning. Those of single targets are last.
-const PATHS: [(&str, &str); 11] = [
-    ("/api/v1/targets", "this page as JSON"),
-    ("/api/v1/targets/NAME", "the page of a target as JSON"),
-    ("/targets/NAME", "the page of a target"),
-    ("/runbooks/ALERT", "the runbook of an alert"),
-    ("/-/healthy, /health", "whether the exporter is working"),
-    ("/-/ready", "whether every target has been polled"),
-    ("/-/reload", "POST reloads the configuration"),
-    ("/assets/", "files of these pages"),
-    ("/sd", "all targets, for http_sd_configs of Prometheus"),
-    (
-        "/discover-cluster-nodes",
-        "the addresses of all cluster nodes, for http_sd_configs",
-    ),
-    (
-        "/probe?target=NAME, /scrape?target=NAME",
-        "metrics of one target; debug=1 shows its last poll",
-    ),
-];
-
-/// Number of the last paths that are missing without the endpoints of single targets.
-const OF_SCRAPE: usize = 3;
 
 /// Responds to a request for a page, its data, or one of its files.
 pub(super) async fn read(
@@ -104,16 +80,10 @@ async fn overview(services: &Services, query: Option<&str>, is_data: bool) -> Ht
         if is_data {
             view::json(&model)
         } else {
-            view::overview_page(&model, &paths.telemetry, listed(&paths))
+            view::overview_page(&model, &paths.telemetry, &Route::listed(&paths))
         }
     };
     written(write, is_data).await
-}
-
-fn listed(paths: &Paths) -> &'static [(&'static str, &'static str)] {
-    let hidden = if paths.has_scrape { 0 } else { OF_SCRAPE };
-    let shown = PATHS.split_at_checked(PATHS.len() - hidden);
-    shown.map_or(&[], |(shown, _)| shown)
 }
 
 async fn detail(services: &Services, name: String, is_data: bool) -> HttpResponse {
@@ -141,6 +111,3 @@ async fn written(write: impl FnOnce() -> String + Send + 'static, is_data: bool)
         Err(_) => response::not_yet(NO_THREAD),
     }
 }
-
-#[cfg(test)]
-mod tests;

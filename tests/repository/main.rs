@@ -19,6 +19,7 @@ mod info_fields;
 mod layers;
 mod live_page;
 mod metric_pages;
+mod one_place;
 mod openmetrics;
 mod options;
 mod program;

@@ -14,7 +14,7 @@ const CARDS_MAX: usize = 12;
 
 /// Returns the page. `metrics` is the path of all metrics.
 #[must_use]
-pub fn overview(model: &Overview, metrics: &str, paths: &[(&'static str, &'static str)]) -> String {
+pub fn overview(model: &Overview, metrics: &str, paths: &[(String, &'static str)]) -> String {
     let intervals = model
         .targets
         .iter()
@@ -182,7 +182,7 @@ fn link(html: &mut Html, model: &Overview, offset: usize, name: &'static str) {
         .wrap("", name, "</a>");
 }
 
-fn endpoints(html: &mut Html, paths: &[(&'static str, &'static str)], metrics: &str) {
+fn endpoints(html: &mut Html, paths: &[(String, &'static str)], metrics: &str) {
     html.raw("<details class=\"paths\"><summary><h2>Paths</h2></summary>\n<ul>\n")
         .wrap("<li><a href=\"", metrics, "\">")
         .wrap("/", metrics, "</a>: metrics of all targets</li>\n");
