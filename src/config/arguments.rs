@@ -384,6 +384,16 @@ mod tests {
     }
 
     #[test]
+    fn options_of_a_command_come_first_in_its_help() {
+        for (command, own) in [("namespaces", "--suggest"), ("top", "--username")] {
+            let help = parse(&[command, "--help"]).unwrap_err().text;
+            let (first, rest) = help.split_once("\nExporter options:\n").unwrap();
+            assert!(first.contains(own) && !rest.contains(own), "{help}");
+            assert!(rest.contains("--poll.interval"), "{help}");
+        }
+    }
+
+    #[test]
     fn flags_are_allowed_before_and_after_the_command() {
         for words in [
             ["--poll.interval=2s", "--log-format", "json", "once"],

@@ -13,7 +13,7 @@ pub struct PollTimes {
     pub interval: Duration,
     /// Timeout of a poll, including the connection. It never exceeds the interval.
     pub timeout: Duration,
-    /// Whether to poll shortly before each expected scrape too.
+    /// Whether to also poll shortly before each expected scrape.
     pub follow_scrapes: bool,
     /// Whether the interval was set explicitly, and is therefore fixed.
     pub is_set: bool,

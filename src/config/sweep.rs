@@ -34,7 +34,7 @@ pub struct Sweep {
     pub first_keys: u32,
     /// Minimum time between the starts of two passes.
     pub min_pass_interval: Duration,
-    /// Additional latency of its queries above which the sweep slows down.
+    /// Additional query latency above which the sweep slows down.
     pub max_latency: Duration,
     /// Whether the sweep continues while the server saves.
     pub while_saving: bool,

@@ -9,6 +9,9 @@ use crate::config::row::{OptionRow, Takes};
 use crate::config::rows::ROWS;
 use crate::config::secret::Secret;
 
+/// The heading above these flags in `--help`. Those of a command are listed before it.
+const HEADING: &str = "Exporter options";
+
 /// The given flags, by name. Any value may be a secret.
 #[derive(Clone, Debug, Default)]
 pub struct Flags(Vec<(&'static str, Secret)>);
@@ -28,6 +31,7 @@ fn argument(option: CommandLineOption) -> Arg {
         .action(ArgAction::Set)
         // The migration guide lists all flags. `--help` only has those without a key in the file.
         .hide(!matches!(option.fate, Fate::Same(_)))
+        .help_heading(HEADING)
         .help(help(&option));
     let argument = argument.value_name(option.takes.word());
     match option.takes {
