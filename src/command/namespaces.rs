@@ -2,7 +2,7 @@
 //!
 //! It uses the sweep, the matcher and the estimates of the exporter. By default it prints a table.
 //! With `--suggest`, the table goes to standard error and a `namespaces` block for the
-//! configuration to standard output. [`json`] documents the fields of the JSON document.
+//! configuration to standard output. `json` documents the fields of the JSON document.
 
 mod comparison;
 mod earlier;

@@ -166,7 +166,7 @@ pub struct Progress {
     pub hidden_namespaces: u64,
     /// Whether the sweep is running.
     pub success: bool,
-    /// Whether the server accepts each query, in the order of [`SweepQuery::ALL`]; `None` if it was
+    /// Whether the server accepts each query, in the order of `SweepQuery::ALL`; `None` if it was
     /// never sent.
     pub replies: [Option<bool>; SweepQuery::ALL.len()],
 }
