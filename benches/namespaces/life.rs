@@ -34,6 +34,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// Evictions until the server is in a steady state.
 const EVICTED_FIRST: f64 = 20_000.0;
 
+/// Maximum time until the evictions of all namespaces are known, which takes TTLs of each.
+const SHOWN_WITHIN: Duration = Duration::from_mins(10);
+
 /// Time until the TTLs of nearly all keys of the panel are known. The server counts each query of a
 /// TTL as a lookup, so the exporter sends few of them.
 const SETTLED_AFTER: Duration = Duration::from_mins(2);
@@ -185,7 +188,7 @@ fn accuracy(server: &Server, evictions: &Evictions) -> Outcome<()> {
         let counted: Vec<f64> = counted.map(|(_, count)| load_as_float(count)).collect();
         Ok((shown, counted))
     };
-    exporter.until(Duration::from_mins(3), |page| shown(page).is_some())?;
+    exporter.until(SHOWN_WITHIN, |page| shown(page).is_some())?;
     sleep(SETTLED_AFTER);
     let (shown, counted) = read()?;
     sleep(COUNTED_FOR);
