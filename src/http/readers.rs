@@ -13,13 +13,16 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::unpack::{Unpacking, text_len};
 
-/// Maximum bytes of pages that are kept for clients, if pages are small.
-const HELD_MAX: usize = 32 << 20;
+/// Maximum bytes of pages that are sent whole. They are not copied, and cannot be revoked.
+const WHOLE_MAX: usize = 8 << 20;
+
+/// Maximum bytes of other pages that are kept for clients, if pages are small.
+const HELD_MAX: usize = 24 << 20;
 
 /// Maximum number of versions of a large page that are kept for clients.
 const VERSIONS_MAX: usize = 3;
 
-/// Bytes that are copied at a time for a client.
+/// Bytes that are copied at a time for a client whose page is not sent whole.
 const CHUNK: usize = 32 << 10;
 
 /// The pages that clients are reading. Clones share them.
@@ -29,16 +32,38 @@ pub struct Readers(Arc<Mutex<Vec<Weak<Lease>>>>);
 /// A page in use by one client, until the client has read it or the page is revoked.
 #[derive(Debug)]
 struct Lease {
+    /// `None` if it was revoked, or is sent whole.
     page: Mutex<Option<Bytes>>,
     version: usize,
     len: usize,
+    is_whole: bool,
+}
+
+/// A page that is sent whole. It is in use until it is dropped, which is after the last byte was
+/// sent.
+struct WholePage {
+    page: Bytes,
+    _lease: Arc<Lease>,
+}
+
+impl AsRef<[u8]> for WholePage {
+    fn as_ref(&self) -> &[u8] {
+        &self.page
+    }
 }
 
 impl Readers {
     /// Returns a response body with this page. If too many bytes would be kept, responses with the
     /// oldest versions are aborted.
     pub(super) fn body(&self, page: Bytes) -> PageBody {
-        let lease = self.lease(page);
+        let lease = self.lease(&page, true);
+        if lease.is_whole {
+            let whole = WholePage {
+                page,
+                _lease: lease,
+            };
+            return PageBody::own(Bytes::from_owner(whole));
+        }
         PageBody {
             len: lease.len,
             source: BodySource::Page(lease),
@@ -48,24 +73,29 @@ impl Readers {
 
     /// Returns a response body with the text of this compressed page. The text is decompressed as the
     /// client reads it.
-    pub(super) fn unpacked(&self, page: Bytes) -> PageBody {
-        let len = text_len(&page);
+    pub(super) fn unpacked(&self, page: &Bytes) -> PageBody {
+        let len = text_len(page);
         PageBody {
             len,
-            source: BodySource::Packed(self.lease(page), Box::new(Unpacking::new())),
+            source: BodySource::Packed(self.lease(page, false), Box::new(Unpacking::new())),
             sent: 0,
         }
     }
 
-    fn lease(&self, page: Bytes) -> Arc<Lease> {
+    /// Records that a client reads a page, which is sent whole if that is possible.
+    fn lease(&self, page: &Bytes, may_be_whole: bool) -> Arc<Lease> {
+        let mut leases = self.leases();
+        leases.retain(|held| held.strong_count() > 0);
+        let is_whole = may_be_whole && fits_whole(&leases, page);
         let lease = Arc::new(Lease {
             version: page.as_ptr().addr(),
             len: page.len(),
-            page: Mutex::new(Some(page)),
+            page: Mutex::new((!is_whole).then(|| page.clone())),
+            is_whole,
         });
-        let mut leases = self.leases();
-        leases.retain(|held| held.strong_count() > 0);
-        make_room(&leases, &lease);
+        if !is_whole {
+            make_room(&leases, &lease);
+        }
         leases.push(Arc::downgrade(&lease));
         lease
     }
@@ -73,6 +103,16 @@ impl Readers {
     fn leases(&self) -> MutexGuard<'_, Vec<Weak<Lease>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns whether a page can be sent whole beside the others that are.
+fn fits_whole(leases: &[Weak<Lease>], page: &Bytes) -> bool {
+    let whole = leases.iter().filter_map(Weak::upgrade);
+    let whole = whole.filter(|lease| lease.is_whole);
+    let mut versions: BTreeMap<usize, usize> =
+        whole.map(|lease| (lease.version, lease.len)).collect();
+    versions.insert(page.as_ptr().addr(), page.len());
+    versions.values().sum::<usize>() <= WHOLE_MAX
 }
 
 /// Revokes the oldest versions until there is room for a new one.
@@ -225,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn old_pages_are_limited_and_the_newest_is_read_fully() {
         let (readers, alive) = (Readers::default(), Arc::new(AtomicUsize::new(0)));
-        let size = 8 << 20;
+        let size = WHOLE_MAX + (1 << 20);
         let mut slow = Vec::new();
         for _ in 0..20 {
             let mut body = readers.body(page(size, &alive));
@@ -233,13 +273,47 @@ mod tests {
             body.frame().await.unwrap().unwrap();
             slow.push(body);
         }
-        assert_eq!(alive.load(Ordering::Relaxed), HELD_MAX / size);
+        let most = VERSIONS_MAX.max(HELD_MAX / size);
+        assert_eq!(alive.load(Ordering::Relaxed), most);
         let oldest = slow.remove(0).collect().await;
         assert!(oldest.is_err());
         let newest = slow.pop().unwrap().collect().await.unwrap();
         assert_eq!(newest.to_bytes().len(), size - CHUNK);
         drop(slow);
         assert_eq!(alive.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn small_page_is_sent_whole_and_without_a_copy() {
+        let (readers, alive) = (Readers::default(), Arc::new(AtomicUsize::new(0)));
+        let page = page(300 << 10, &alive);
+        let mut body = readers.body(page.clone());
+        let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(piece.as_ptr(), page.as_ptr());
+        assert_eq!(piece.len(), page.len());
+        // The page is in use until its bytes are dropped, not only until the body is.
+        drop((body, page));
+        assert_eq!(alive.load(Ordering::Relaxed), 1);
+        assert_eq!(readers.leases().iter().filter_map(Weak::upgrade).count(), 1);
+        drop(piece);
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+        assert_eq!(readers.leases().iter().filter_map(Weak::upgrade).count(), 0);
+    }
+
+    #[tokio::test]
+    async fn slow_readers_of_many_small_versions_are_limited() {
+        let (readers, alive) = (Readers::default(), Arc::new(AtomicUsize::new(0)));
+        let size = 512 << 10;
+        let mut slow = Vec::new();
+        for _ in 0..200 {
+            let mut body = readers.body(page(size, &alive));
+            let piece = body.frame().await.unwrap().unwrap();
+            slow.push((body, piece));
+        }
+        assert_eq!(alive.load(Ordering::Relaxed), (WHOLE_MAX + HELD_MAX) / size);
+        drop(slow);
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+        assert!(readers.body(page(size, &alive)).next().is_ok());
     }
 
     #[tokio::test]

@@ -33,12 +33,13 @@ const NOT_STORED: HeaderValue = HeaderValue::from_static("no-store");
 /// The address of a file changes with its content.
 const STORED: HeaderValue = HeaderValue::from_static("private, max-age=86400");
 
-/// Returns a page in the form that the client wants. Its bytes are shared, not copied. A large page is
+/// Returns a page in the form that the client wants. Its bytes are not copied, unless much is
+/// being sent to slow clients. A large page is
 /// only kept compressed, and is decompressed for clients that want its text.
 pub(super) fn page(page: Page, wanted: Form, readers: &Readers) -> HttpResponse {
     let is_unpacked = page.is_compressed && !wanted.is_compressed;
     let mut response = Response::new(if is_unpacked {
-        readers.unpacked(page.body)
+        readers.unpacked(&page.body)
     } else {
         readers.body(page.body)
     });
