@@ -54,11 +54,17 @@ impl RemovalReading {
         self.removing.is_some()
     }
 
-    /// Returns the reading with the calls of an earlier one if it has none itself.
+    /// Returns the reading with the calls of an earlier one if it has none itself. After a reset, no
+    /// calls are known yet: those of before would look like new ones.
     pub(super) fn with_calls_of(self, earlier: Option<Self>) -> Self {
-        let earlier = earlier.and_then(|earlier| earlier.removing);
+        let calls = |earlier: Self| {
+            let is_reset = earlier.is_reset_by(self);
+            earlier
+                .removing
+                .map(|calls| if is_reset { 0.0 } else { calls })
+        };
         Self {
-            removing: self.removing.or(earlier),
+            removing: self.removing.or_else(|| earlier.and_then(calls)),
             ..self
         }
     }
@@ -140,6 +146,28 @@ mod tests {
         assert_eq!(
             (removals.evicted, removals.removing),
             (Some(3.0), Some(1.0))
+        );
+    }
+
+    #[test]
+    fn calls_before_a_reset_are_not_new() {
+        let before = reading("master", 10, 1_000_000);
+        let without_calls = |evicted| RemovalReading {
+            removing: None,
+            ..reading("master", evicted, 0)
+        };
+        let between = without_calls(12).with_calls_of(Some(before));
+        assert_eq!(before.until(between).removing, Some(0.0));
+        let after_reset = without_calls(2).with_calls_of(Some(between));
+        let removals = between.until(after_reset);
+        assert_eq!(
+            (removals.evicted, removals.removing),
+            (Some(2.0), Some(0.0))
+        );
+        let removals = after_reset.until(reading("master", 3, 8));
+        assert_eq!(
+            (removals.evicted, removals.removing),
+            (Some(1.0), Some(7.0))
         );
     }
 
