@@ -12,9 +12,12 @@ use crate::quantity::counted;
 /// Minimum number of values across a sparkline.
 const SPARK_VALUES_MIN: usize = 12;
 
-/// Size of a sparkline in its own units.
-const SPARK_WIDTH: f64 = 120.0;
-const SPARK_HEIGHT: f64 = 30.0;
+/// Maximum number of them. A page with twelve targets has 48 sparklines.
+const SPARK_VALUES_MAX: usize = 30;
+
+/// Size of a sparkline in its own units. Coordinates are whole numbers, which are short.
+const SPARK_WIDTH: f64 = 240.0;
+const SPARK_HEIGHT: f64 = 60.0;
 
 /// Adds a bar for a share of a limit, with a mark at 90%.
 pub(super) fn limit_bar(html: &mut Html, share: f64) {
@@ -59,39 +62,56 @@ pub(super) fn sparkline(html: &mut Html, values: &[Option<f64>], top: Option<f64
         return;
     };
     let top = top.unwrap_or(largest).max(f64::MIN_POSITIVE);
+    let values = merged(values);
     // The newest value is at the right edge. The first values of a new target do not fill the graph.
     let steps = length(values.len().max(SPARK_VALUES_MIN)) - 1.0;
-    let x = |at: usize| SPARK_WIDTH * (1.0 - length(values.len() - 1 - at) / steps);
-    let y = |value: f64| (SPARK_HEIGHT - 2.0) * (1.0 - (value / top).clamp(0.0, 1.0)) + 1.0;
-    let (mut line, mut area) = (String::new(), String::new());
-    // Writing to a string cannot fail.
-    for run in runs(values) {
-        for (place, (at, value)) in run.iter().enumerate() {
+    let x = |at: usize| (SPARK_WIDTH * (1.0 - length(values.len() - 1 - at) / steps)).round();
+    let y = |value: f64| {
+        let depth = 1.0 - (value / top).clamp(0.0, 1.0);
+        ((SPARK_HEIGHT - 4.0) * depth + 2.0).round()
+    };
+    // One path is line and area. Its lower edge is below the graph, which hides it.
+    let below = SPARK_HEIGHT + 3.0;
+    let mut line = String::new();
+    for run in runs(&values) {
+        let (mut before, mut from) = (None, 0.0);
+        for (at, value) in &run {
             let (x, y) = (x(*at), y(*value));
-            let step = if place == 0 { 'M' } else { 'L' };
-            let _ = write!(line, "{step}{x:.1} {y:.1}");
-            if place == 0 {
-                let _ = write!(area, "M{x:.1} {SPARK_HEIGHT}");
-            }
-            let _ = write!(area, "L{x:.1} {y:.1}");
+            // Writing to a string cannot fail.
+            let _ = match before {
+                None => {
+                    from = x;
+                    write!(line, "M{x} {below}V{y}")
+                }
+                Some((left, above)) => write!(line, "l{} {}", x - left, y - above),
+            };
+            before = Some((x, y));
         }
-        if let Some((at, _)) = run.last() {
-            let _ = write!(area, "V{SPARK_HEIGHT}Z");
-            // A single value is a short line.
-            if run.len() == 1 {
-                let _ = write!(line, "h{:.1}", if x(*at) < 1.0 { 1.0 } else { -1.0 });
-            }
+        // A single value is a short line.
+        if run.len() == 1 {
+            let _ = write!(line, "h{}", if from < 1.0 { 2 } else { -2 });
         }
+        let _ = write!(line, "V{below}Z");
     }
     html.wrap(
         "<svg class=\"spark\" role=\"img\" aria-label=\"",
         label,
         "\"",
     )
-    .raw(" viewBox=\"0 0 120 30\" preserveAspectRatio=\"none\">")
-    .raw("<path class=\"base\" d=\"M0 29.5H120\"/>")
-    .wrap("<path class=\"area\" d=\"", area, "\"/>")
+    .raw(" viewBox=\"0 0 240 60\" preserveAspectRatio=\"none\">")
+    .raw("<path class=\"base\" d=\"M0 59H240\"/>")
     .wrap("<path class=\"line\" d=\"", line, "\"/></svg>");
+}
+
+/// Merges neighboring values of a long series into their mean.
+fn merged(values: &[Option<f64>]) -> Vec<Option<f64>> {
+    let each = values.len().div_ceil(SPARK_VALUES_MAX).max(1);
+    let mean = |part: &[Option<f64>]| {
+        let known = || part.iter().copied().flatten();
+        let count = known().count();
+        (count > 0).then(|| known().sum::<f64>() / length(count))
+    };
+    values.rchunks(each).rev().map(mean).collect()
 }
 
 /// Splits a series into runs of known values with their places. Single gaps are bridged.
@@ -300,11 +320,23 @@ mod tests {
         let values = [Some(1.0), Some(2.0), None, None, None, Some(4.0)];
         sparkline(&mut html, &values, None, "Memory <1 h>");
         let text = html.into_text();
-        assert_eq!(text.matches('M').count(), 6, "{text}");
+        assert_eq!(text.matches('M').count(), 4, "{text}");
         assert!(text.contains("aria-label=\"Memory &lt;1 h&gt;\""), "{text}");
         let mut empty = Html::default();
         sparkline(&mut empty, &[None, Some(1.0)], None, "");
         assert!(empty.into_text().contains("aria-hidden"));
+    }
+
+    #[test]
+    fn long_series_are_merged_from_the_newest_value_on() {
+        let values: Vec<_> = (0..101)
+            .map(|at| (at > 0).then_some(f64::from(at)))
+            .collect();
+        let merged = merged(&values);
+        assert_eq!(merged.len(), 26);
+        // The oldest part has a single value, which is unknown.
+        assert_eq!(merged[..2], [None, Some(2.5)]);
+        assert_eq!(merged.last(), Some(&Some(98.5)));
     }
 
     #[test]

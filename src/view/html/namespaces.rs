@@ -13,7 +13,7 @@ use crate::quantity::{bytes, count, counted, duration, percent};
 const PARTS_MAX: usize = 8;
 
 /// Maximum number of rows of the table. Namespaces with less memory are not shown.
-const ROWS_MAX: usize = 20;
+const ROWS_MAX: usize = 15;
 
 /// Adds the section about namespaces.
 pub(super) fn namespaces(html: &mut Html, model: &TargetDetail) {
