@@ -333,7 +333,7 @@ fn busy_hour() -> LastHour {
     let mut hour = LastHour::default();
     let mut counts = [0.0; 4];
     for minute in 0..240_u32 {
-        let noise = |seed: u32| f64::from(minute.wrapping_mul(2_654_435_761 ^ seed) >> 24);
+        let noise = |seed: u32| f64::from(minute.wrapping_mul(0x9e37_79b1 ^ seed) >> 24);
         for (seed, count) in (1..).zip(&mut counts) {
             *count += noise(seed);
         }

@@ -13,8 +13,13 @@ const REDRAW_EVERY: Duration = Duration::from_millis(100);
 /// Time over which the speed is measured. It is long enough for the pauses of a slow pass.
 const SPEED_WINDOW: Duration = Duration::from_secs(15);
 
+/// The same at the start: this share of the time since then, and at least this long. The first keys
+/// are visited fast, and must not count for long.
+const START_SHARE: u32 = 3;
+const START_WINDOW: Duration = Duration::from_secs(1);
+
 /// Minimum time between two readings of the speed.
-const READ_EVERY: Duration = Duration::from_millis(500);
+const READ_EVERY: Duration = Duration::from_millis(250);
 
 /// Width of the bar, in cells.
 const BAR: u64 = 20;
@@ -42,7 +47,8 @@ impl RecentSpeed {
     /// Records the number of keys seen, and returns the speed in keys per second.
     fn record(&mut self, elapsed: Duration, seen: u64) -> f64 {
         let last = self.readings.back().map(|(at, _)| *at);
-        let oldest = elapsed.saturating_sub(SPEED_WINDOW);
+        let window = (elapsed / START_SHARE).clamp(START_WINDOW, SPEED_WINDOW);
+        let oldest = elapsed.saturating_sub(window);
         // One reading at or before the start of the window remains.
         while self.readings.get(1).is_some_and(|(at, _)| *at <= oldest) {
             self.readings.pop_front();
@@ -139,6 +145,23 @@ mod tests {
     }
 
     #[test]
+    fn fast_start_is_soon_forgotten() {
+        let mut speed = RecentSpeed::default();
+        for tenth in 1..=60 {
+            // 10,000 keys in half a second, then 1,000 keys per second.
+            let seen = if tenth <= 5 {
+                tenth * 2_000
+            } else {
+                10_000 + (tenth - 5) * 100
+            };
+            let shown = speed.record(Duration::from_millis(tenth * 100), seen);
+            if tenth >= 20 {
+                assert!((shown - 1_000.0).abs() < 1.0, "{tenth}: {shown}");
+            }
+        }
+    }
+
+    #[test]
     fn speed_follows_a_change_of_the_pace() {
         let mut speed = RecentSpeed::default();
         // 10,000 keys in the first second, then 100 keys per second.
@@ -152,7 +175,7 @@ mod tests {
             shown = speed.record(Duration::from_millis(tenth * 100), seen);
         }
         assert!((shown - 100.0).abs() < 1.0, "{shown}");
-        assert!(speed.readings.len() < 40);
+        assert!(speed.readings.len() < 64);
         assert!(line(13_900, 23_900, shown).ends_with(" 1m 40s left"));
     }
 }

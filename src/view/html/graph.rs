@@ -51,7 +51,7 @@ fn percentage(share: f64) -> String {
     format!("{:.2}%", share.clamp(0.0, 1.0) * 100.0)
 }
 
-/// Adds a line of values with the area under it. The scale starts at 0 and ends at `top`, or at the
+/// Adds a line of values. The scale starts at 0 and ends at `top`, or at the
 /// largest value.
 pub(super) fn sparkline(html: &mut Html, values: &[Option<f64>], top: Option<f64>, label: &str) {
     let known = || values.iter().copied().flatten();
@@ -70,8 +70,6 @@ pub(super) fn sparkline(html: &mut Html, values: &[Option<f64>], top: Option<f64
         let depth = 1.0 - (value / top).clamp(0.0, 1.0);
         ((SPARK_HEIGHT - 4.0) * depth + 2.0).round()
     };
-    // One path is line and area. Its lower edge is below the graph, which hides it.
-    let below = SPARK_HEIGHT + 3.0;
     let mut line = String::new();
     for run in runs(&values) {
         let (mut before, mut from) = (None, 0.0);
@@ -81,7 +79,7 @@ pub(super) fn sparkline(html: &mut Html, values: &[Option<f64>], top: Option<f64
             let _ = match before {
                 None => {
                     from = x;
-                    write!(line, "M{x} {below}V{y}")
+                    write!(line, "M{x} {y}")
                 }
                 Some((left, above)) => write!(line, "l{} {}", x - left, y - above),
             };
@@ -91,7 +89,6 @@ pub(super) fn sparkline(html: &mut Html, values: &[Option<f64>], top: Option<f64
         if run.len() == 1 {
             let _ = write!(line, "h{}", if from < 1.0 { 2 } else { -2 });
         }
-        let _ = write!(line, "V{below}Z");
     }
     html.wrap(
         "<svg class=\"spark\" role=\"img\" aria-label=\"",
