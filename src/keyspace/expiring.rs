@@ -53,9 +53,16 @@ pub struct KnownExpiry {
     pub bytes: Option<u64>,
 }
 
+/// Change of the wall clock within about a second, in seconds, from which on it was set.
+const CLOCK_STEP: f64 = 1.0;
+
 /// The TTLs read last of each namespace in each database.
 #[derive(Debug, Default)]
-pub struct KnownExpiries(BTreeMap<NamespacePlace, VecDeque<KnownExpiry>>);
+pub struct KnownExpiries {
+    places: BTreeMap<NamespacePlace, VecDeque<KnownExpiry>>,
+    /// The wall clock, less a clock that no one sets, in seconds.
+    clock_difference: Option<f64>,
+}
 
 /// What expires soon in a namespace of a database.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -112,18 +119,28 @@ impl KnownExpiry {
 impl KnownExpiries {
     /// Records the TTL of a key.
     pub fn learn(&mut self, place: NamespacePlace, known: KnownExpiry) {
-        let each = (REMEMBERED_MAX / self.0.len().max(1)).clamp(1, REMEMBERED_EACH_MAX);
-        let remembered = self.0.entry(place).or_default();
+        let each = (REMEMBERED_MAX / self.places.len().max(1)).clamp(1, REMEMBERED_EACH_MAX);
+        let remembered = self.places.entry(place).or_default();
         while remembered.len() >= each {
             remembered.pop_front();
         }
         remembered.push_back(known);
     }
 
+    /// Forgets all TTLs if the wall clock was set since the last call, because times of expiry are
+    /// those of the clock before. `monotonic` is a time of a clock that no one sets.
+    pub fn check_clock(&mut self, wall: f64, monotonic: f64) {
+        let now = wall - monotonic;
+        let before = self.clock_difference.replace(now);
+        if before.is_some_and(|before| (now - before).abs() > CLOCK_STEP) {
+            self.places.clear();
+        }
+    }
+
     /// Returns what expires soon in a namespace of a database.
     #[must_use]
     pub fn forecast(&self, place: NamespacePlace, now: f64) -> ExpiryForecast {
-        let Some(remembered) = self.0.get(&place) else {
+        let Some(remembered) = self.places.get(&place) else {
             return ExpiryForecast::default();
         };
         let all = || {
@@ -149,12 +166,13 @@ impl KnownExpiries {
 
     /// Forgets the databases whose data were replaced.
     pub fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
-        self.0.retain(|(database, _), _| !is_forgotten(*database));
+        self.places
+            .retain(|(database, _), _| !is_forgotten(*database));
     }
 
     /// Forgets namespaces without series.
     pub fn retain(&mut self, is_shown: impl Fn(NamespaceId) -> bool) {
-        self.0.retain(|(_, namespace), _| is_shown(*namespace));
+        self.places.retain(|(_, namespace), _| is_shown(*namespace));
     }
 }
 

@@ -171,6 +171,25 @@ fn clock_set_back_forgets_what_lies_ahead() {
 }
 
 #[test]
+fn clock_that_is_set_forgets_all_times() {
+    for (step, is_known) in [(0.4, true), (-0.4, true), (300.0, false), (-300.0, false)] {
+        let mut expiring = learned((0..100).map(|_| known(NOW, 30)));
+        expiring.check_clock(NOW, 50.0);
+        // Time passes, and the clock is set.
+        expiring.check_clock(NOW + 1.0 + step, 51.0);
+        let forecast = expiring.forecast(PLACE, NOW + 1.0);
+        assert_eq!(forecast.within[0].is_some(), is_known, "{step}");
+        // New readings count again.
+        for _ in 0..100 {
+            expiring.learn(PLACE, known(NOW + 1.0 + step, 30));
+        }
+        expiring.check_clock(NOW + 2.0 + step, 52.0);
+        let forecast = expiring.forecast(PLACE, NOW + 2.0 + step);
+        assert!(forecast.within[0].is_some(), "{step}");
+    }
+}
+
+#[test]
 fn memory_is_bounded() {
     let mut expiring = KnownExpiries::default();
     for namespace in 0..1_000 {
@@ -182,7 +201,7 @@ fn memory_is_bounded() {
     for namespace in 0..1_000 {
         expiring.learn((0, NamespaceId(namespace)), known(NOW, 30));
     }
-    let remembered: usize = expiring.0.values().map(VecDeque::len).sum();
+    let remembered: usize = expiring.places.values().map(VecDeque::len).sum();
     assert!(remembered <= REMEMBERED_MAX, "{remembered}");
 }
 

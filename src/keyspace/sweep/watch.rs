@@ -113,6 +113,7 @@ impl Sweeper<'_> {
             let requested = monotonic();
             self.vitals = self.read_vitals(scope).await?;
             self.checked = Instant::now();
+            self.census.check_clock(now(), monotonic());
             self.census.record_batch(0, CHECK_MICROSECONDS);
             let generation = self.census.generation();
             if let Some(replaced) = self.census.record_vitals(&self.vitals, now()) {

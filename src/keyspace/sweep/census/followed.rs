@@ -88,6 +88,11 @@ impl Census {
         }
     }
 
+    /// Forgets the times of expiry if the wall clock was set.
+    pub fn check_clock(&mut self, wall: f64, monotonic: f64) {
+        self.expiring.check_clock(wall, monotonic);
+    }
+
     pub(super) fn learn_expiry(
         &mut self,
         database: u32,
