@@ -45,7 +45,8 @@ impl Traps {
     fn set() -> Self {
         let trap = |address: &str| {
             let at = SocketAddr::new(address.parse::<IpAddr>().unwrap(), PORT);
-            let listener = TcpListener::bind(at).unwrap();
+            // An IPv6 address can be used a moment after it was added.
+            let listener = until(LONG, "the address", || TcpListener::bind(at).ok());
             listener.set_nonblocking(true).unwrap();
             listener
         };
