@@ -93,9 +93,9 @@ fn expose(server: u16, port: u16) -> Cutter {
     Cutter::at(HARMLESS.parse().unwrap(), port, server)
 }
 
-/// Starts an exporter to which requests may name servers.
-fn requested(allow: &str, hosts: &str) -> Exporter {
-    let text = format!("poll: {{ interval: 500ms }}\nscrape: {{ allow: [{allow}] }}\n");
+/// Starts an exporter to which requests may name servers. A poll times out after its interval.
+fn requested(allow: &str, hosts: &str, interval: &str) -> Exporter {
+    let text = format!("poll: {{ interval: {interval} }}\nscrape: {{ allow: [{allow}] }}\n");
     Launch::configured(&text).with_hosts(hosts).start()
 }
 
@@ -109,7 +109,7 @@ fn names_of_forbidden_addresses_are_not_dialed() {
             "{}{HARMLESS} good.test both.test\n{all} both.test\n",
             hosts()
         );
-        let exporter = requested("'*.test', '0.0.0.0/0', '::/0'", &hosts);
+        let exporter = requested("'*.test', '0.0.0.0/0', '::/0'", &hosts, "8s");
         for (at, address) in FORBIDDEN.iter().enumerate() {
             let page = scraped(&exporter, &name(at));
             assert_eq!(page.value("redis_up", &[]), 0.0, "{address}");
@@ -127,7 +127,7 @@ fn names_of_forbidden_addresses_are_not_dialed() {
 
         // The listeners do see what is allowed literally.
         let literal = FORBIDDEN.map(|address| format!("'{address}'")).join(", ");
-        let exporter = requested(&literal, &hosts);
+        let exporter = requested(&literal, &hosts, "500ms");
         for address in FORBIDDEN {
             scraped(&exporter, address);
         }
