@@ -21,7 +21,7 @@ const REMOVING_MAX: f64 = 0.05;
 
 /// How far the estimate of vanished keys may exceed what the server counted, besides its error.
 /// Beyond it, keys vanish in other ways, such as by the removal of the last element of a list.
-const EXCESS_MAX: f64 = 1.2;
+const EXCESS_MAX: f64 = 1.5;
 const EXCESS_ERRORS: f64 = 3.0;
 
 /// Share of all causes below which a cause is negligible.
