@@ -50,6 +50,9 @@ pub type NamespacePlace = (u32, NamespaceId);
 /// Share of keys with a TTL up to which a database counts as one without any, if it was one before.
 const FEW_TTLS: f64 = 0.05;
 
+/// Share of the vanished keys from which their TTLs are lacking.
+const LACKING: f64 = 0.05;
+
 /// Maximum time that a draw represents, in seconds. What vanishes while the sweep is disconnected
 /// is unknown.
 const REPRESENTED_MAX: f64 = 20.0;
@@ -190,10 +193,19 @@ impl Panel {
         }
     }
 
-    /// Returns whether enough TTLs of a place are known.
+    /// Returns how many TTLs of a place are known, up to the number from which all places are equal.
     #[must_use]
-    pub fn knows_ttls(&self, place: NamespacePlace) -> bool {
-        self.splits.get(&place).is_some_and(Split::is_well_known)
+    pub fn known_ttls(&self, place: NamespacePlace) -> u32 {
+        self.splits.get(&place).map_or(0, Split::known)
+    }
+
+    /// Returns whether a considerable part of the keys that vanished of late is in places of which
+    /// too few TTLs are known to tell evicted keys from expired ones.
+    #[must_use]
+    pub fn lacks_ttls(&self) -> bool {
+        let is_known = |place: NamespacePlace| self.splits.get(&place).is_some_and(Split::is_known);
+        let block = self.block.as_ref();
+        block.is_some_and(|block| block.share_of(|place| !is_known(place)) > LACKING)
     }
 
     fn interval(&self, place: NamespacePlace) -> Interval {

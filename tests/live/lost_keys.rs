@@ -350,8 +350,8 @@ fn panel_needs_no_permission_beyond_scan() {
     assert!((now - denied).abs() < 50.0, "{denied} {now}");
 }
 
-#[test]
-fn deletions_hide_evictions() {
+/// Asserts that evictions are absent while a script with this body runs 20 times per second.
+fn assert_hidden_by(body: &str) {
     let server = full_server();
     let exporter = start(&server);
     let done = AtomicBool::new(false);
@@ -361,7 +361,6 @@ fn deletions_hide_evictions() {
         scope.spawn(|| {
             let mut client = Client::connect(server.port).unwrap();
             while !done.load(Ordering::Relaxed) {
-                let body = "for i = 1, 20 do local key = redis.call('RANDOMKEY') redis.call('DEL', key) end";
                 client.ask(&["EVAL", body, "0"]);
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -371,6 +370,22 @@ fn deletions_hide_evictions() {
         });
         assert!(page.get("redis_evicted_keys_total", &[]).is_some());
     });
+}
+
+#[test]
+fn deletions_hide_evictions() {
+    assert_hidden_by(
+        "for i = 1, 20 do local key = redis.call('RANDOMKEY') redis.call('DEL', key) end",
+    );
+}
+
+/// One call removes ten keys, a fifth of the evicted ones.
+#[test]
+fn deletions_of_many_keys_hide_evictions() {
+    assert_hidden_by(
+        "local keys = {} for i = 1, 10 do keys[i] = redis.call('RANDOMKEY') end \
+         redis.call('UNLINK', unpack(keys))",
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::NamespacePlace;
 use super::fit::{Parts, Uncertain, fit};
-use super::reading::Removals;
+use super::reading::{Calls, Removals};
 
 /// Number of vanished keys for which the counts are distributed at once.
 const GONE_ENOUGH: u32 = 50;
@@ -15,13 +15,16 @@ const AGE_OF_FEW: f64 = 60.0;
 const GONE_FEW: u32 = 10;
 const AGE_MAX: f64 = 300.0;
 
-/// Calls of DEL and the like, as a share of the evictions, from which a vanished key cannot be
-/// considered evicted.
+/// Keys removed by DEL and the like, as a share of the evictions, from which a vanished key cannot
+/// be considered evicted.
 const REMOVING_MAX: f64 = 0.05;
 
 /// How far the estimate of vanished keys may exceed what the server counted, besides its error.
 /// Beyond it, keys vanish in other ways, such as by the removal of the last element of a list.
 const EXCESS_MAX: f64 = 1.5;
+
+/// The same while DEL and the like are called, of which each call may remove many keys.
+const EXCESS_OF_CALLS_MAX: f64 = 1.2;
 const EXCESS_ERRORS: f64 = 3.0;
 
 /// Share of all causes below which a cause is negligible.
@@ -32,7 +35,7 @@ const NEGLIGIBLE: f64 = 0.02;
 const EARLIER_SHARE: f64 = 0.75;
 
 /// The counts of the server, and the findings of the panel, in the same time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Block {
     since: f64,
     /// Evicted and expired keys that are not attributed yet.
@@ -42,6 +45,9 @@ pub(super) struct Block {
     misses_evicted: bool,
     misses_expired: bool,
     misses_removing: bool,
+    calls: Calls,
+    /// Changes of the data by commands; `None` if they are unknown.
+    changes: Option<f64>,
     /// Number of vanished keys of the panel.
     gone: u32,
     sums: Sums,
@@ -110,13 +116,18 @@ impl Sums {
         let vanished: f64 = places.clone().map(|found| found.vanished.number).sum();
         let gone: f64 = places.map(|found| found.gone).sum();
         let error = EXCESS_ERRORS / gone.max(1.0).sqrt();
+        let excess = if self.removing > 0.0 {
+            EXCESS_OF_CALLS_MAX
+        } else {
+            EXCESS_MAX
+        };
         self.removing <= REMOVING_MAX * self.evicted
-            && vanished <= self.counted() * (EXCESS_MAX + error)
+            && vanished <= self.counted() * (excess + error)
     }
 }
 
 /// The result of attributing a block.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Attributed {
     /// Evicted and expired keys of each place; `None` if its TTLs are unknown.
     pub(super) places: BTreeMap<NamespacePlace, (Option<f64>, Option<f64>)>,
@@ -132,7 +143,16 @@ impl Block {
     pub(super) fn new(now: f64) -> Self {
         Self {
             since: now,
-            ..Self::default()
+            evicted: 0.0,
+            expired: 0.0,
+            misses_evicted: false,
+            misses_expired: false,
+            misses_removing: false,
+            calls: Calls::default(),
+            changes: Some(0.0),
+            gone: 0,
+            sums: Sums::default(),
+            earlier: Sums::default(),
         }
     }
 
@@ -141,12 +161,17 @@ impl Block {
         let [evicted, expired] = uncovered;
         self.misses_evicted |= removals.evicted.is_none();
         self.misses_expired |= removals.expired.is_none();
-        self.misses_removing |= removals.removing.is_none();
+        self.misses_removing |= removals.calls.is_none();
         self.evicted += evicted.unwrap_or(0.0);
         self.expired += expired.unwrap_or(0.0);
         self.sums.evicted += removals.evicted.unwrap_or(0.0);
         self.sums.expired += removals.expired.unwrap_or(0.0);
-        self.sums.removing += removals.removing.unwrap_or(0.0);
+        self.calls.add(removals.calls.unwrap_or_default());
+        self.changes = self
+            .changes
+            .zip(removals.changes)
+            .map(|(sum, more)| sum + more);
+        self.sums.removing = self.calls.removed_at_least(self.changes);
     }
 
     /// Adds a checked key that represents this many keys, times the seconds for which it does.
@@ -167,6 +192,21 @@ impl Block {
         self.gone >= GONE_ENOUGH
             || (age >= AGE_OF_FEW && self.gone >= GONE_FEW)
             || (age >= AGE_MAX && self.gone > 0)
+    }
+
+    /// Returns the share of the keys that vanished in this block and the recent ones which is in these
+    /// places.
+    pub(super) fn share_of(&self, is_one: impl Fn(NamespacePlace) -> bool) -> f64 {
+        let (mut all, mut of_these) = (0.0, 0.0);
+        for sums in [&self.sums, &self.earlier] {
+            for (place, found) in &sums.places {
+                all += found.vanished.number;
+                if is_one(*place) {
+                    of_these += found.vanished.number;
+                }
+            }
+        }
+        if all > 0.0 { of_these / all } else { 0.0 }
     }
 
     const fn misses_some(&self) -> bool {
@@ -202,11 +242,10 @@ impl Block {
     /// Returns the next block. Counts that no vanished key explains yet are carried over.
     fn next(&self, now: f64, evicted: f64, expired: f64) -> Self {
         Self {
-            since: now,
             evicted,
             expired,
             earlier: self.all(),
-            ..Self::default()
+            ..Self::new(now)
         }
     }
 }
@@ -295,7 +334,8 @@ mod tests {
         Removals {
             evicted: Some(evicted),
             expired: Some(expired),
-            removing: Some(removing),
+            calls: Some(Calls::of_removing(removing)),
+            changes: None,
         }
     }
 
@@ -375,6 +415,25 @@ mod tests {
         let found = attributed(&many, early);
         assert!(!found.knows_evicted && found.knows_expired);
         assert_eq!(rounded(found.places[&PLACES[0]]), (Some(0.0), Some(0.0)));
+    }
+
+    /// UNLINK of many keys is one call. The changes of the data show how many keys it was.
+    #[test]
+    fn deletions_of_many_keys_hide_evictions() {
+        let with = |changes| Removals {
+            changes,
+            ..removals(700.0, 0.0, 1.0)
+        };
+        let knows = |removals, vanished| {
+            let block = block(removals, vanished);
+            attributed(&block, [Some(1.0); 2]).knows_evicted
+        };
+        assert!(knows(with(Some(30.0)), [60, 20]));
+        assert!(!knows(with(Some(100.0)), [60, 20]));
+        // Without the changes, the excess shows it, sooner than without any call.
+        assert!(knows(with(None), [70, 20]));
+        assert!(!knows(with(None), [90, 20]));
+        assert!(knows(removals(700.0, 0.0, 0.0), [90, 20]));
     }
 
     #[test]

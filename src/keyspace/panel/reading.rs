@@ -1,43 +1,37 @@
 //! Reads the server's counters of keys that vanished. Pure.
 
-use crate::info::Info;
+mod calls;
 
-/// Commands that remove whole keys, by their name in INFO commandstats. One that removes several
-/// counts once, so the number is a lower bound.
-const REMOVING: [&str; 9] = [
-    "cmdstat_del",
-    "cmdstat_unlink",
-    "cmdstat_getdel",
-    "cmdstat_delex",
-    "cmdstat_delifeq",
-    "cmdstat_rename",
-    "cmdstat_renamenx",
-    "cmdstat_move",
-    "cmdstat_migrate",
-];
+use crate::info::Info;
+pub(super) use calls::Calls;
 
 /// A reading of the counters. One is `None` if it is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RemovalReading {
     evicted: Option<f64>,
     expired: Option<f64>,
-    removing: Option<f64>,
+    calls: Option<Calls>,
+    /// `rdb_changes_since_last_save`, and `rdb_last_save_time`.
+    changes: Option<f64>,
+    saved_at: Option<f64>,
 }
 
-/// How many keys vanished between two readings. A number is `None` if it is unknown.
+/// What happened between two readings. A number is `None` if it is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Removals {
     /// Evicted keys.
     pub(super) evicted: Option<f64>,
     /// Expired keys.
     pub(super) expired: Option<f64>,
-    /// Calls of commands that remove keys.
-    pub(super) removing: Option<f64>,
+    /// Calls of commands.
+    pub(super) calls: Option<Calls>,
+    /// Changes of the data by commands. Neither evictions nor expiries are among them.
+    pub(super) changes: Option<f64>,
 }
 
 impl RemovalReading {
-    /// Reads the sections `stats`, `replication` and `commandstats`. A replica does not count the
-    /// keys that its primary evicts or expires.
+    /// Reads the sections `stats`, `persistence`, `replication` and `commandstats`. A replica does not
+    /// count the keys that its primary evicts or expires.
     #[must_use]
     pub fn read(info: &Info) -> Self {
         let is_primary = info.get("role") == Some("master");
@@ -45,13 +39,15 @@ impl RemovalReading {
         Self {
             evicted: number("evicted_keys"),
             expired: number("expired_keys"),
-            removing: info.has_section("Commandstats").then(|| removing(info)),
+            calls: info.has_section("Commandstats").then(|| Calls::read(info)),
+            changes: info.number("rdb_changes_since_last_save"),
+            saved_at: info.number("rdb_last_save_time"),
         }
     }
 
     /// Returns whether the reading has the calls of commands.
     pub(super) const fn counts_calls(&self) -> bool {
-        self.removing.is_some()
+        self.calls.is_some()
     }
 
     /// Returns the reading with the calls of an earlier one if it has none itself. After a reset, no
@@ -59,12 +55,11 @@ impl RemovalReading {
     pub(super) fn with_calls_of(self, earlier: Option<Self>) -> Self {
         let calls = |earlier: Self| {
             let is_reset = earlier.is_reset_by(self);
-            earlier
-                .removing
-                .map(|calls| if is_reset { 0.0 } else { calls })
+            let calls = earlier.calls;
+            calls.map(|calls| if is_reset { Calls::default() } else { calls })
         };
         Self {
-            removing: self.removing.or_else(|| earlier.and_then(calls)),
+            calls: self.calls.or_else(|| earlier.and_then(calls)),
             ..self
         }
     }
@@ -97,27 +92,30 @@ impl RemovalReading {
     /// Returns what happened until a later reading.
     pub(super) fn until(self, later: Self) -> Removals {
         let is_reset = self.is_reset_by(later);
-        let grown = |before: Option<f64>, after: Option<f64>| {
-            let (before, after) = before.zip(after)?;
-            // The whole value is new then.
-            let is_new = is_reset || after < before;
-            Some(if is_new { after } else { after - before })
-        };
+        let both = self.evicted.zip(later.evicted);
+        let evicted = both.map(|(before, after)| grown(before, after, is_reset));
+        let both = self.expired.zip(later.expired);
+        let expired = both.map(|(before, after)| grown(before, after, is_reset));
+        let calls = self.calls.zip(later.calls);
         Removals {
-            evicted: grown(self.evicted, later.evicted),
-            expired: grown(self.expired, later.expired),
-            removing: grown(self.removing, later.removing),
+            evicted,
+            expired,
+            calls: calls.map(|(before, after)| before.until(after, is_reset)),
+            changes: self.changes_until(later),
         }
+    }
+
+    /// Returns `None` if the data were saved in between: the changes before that are unknown.
+    fn changes_until(self, later: Self) -> Option<f64> {
+        let (before, after) = self.changes.zip(later.changes)?;
+        (after >= before && self.saved_at == later.saved_at).then_some(after - before)
     }
 }
 
-fn removing(info: &Info) -> f64 {
-    let removing = REMOVING.iter().filter_map(|name| info.find(name));
-    let calls = removing.map(|field| {
-        let number = |name| field.number_in_record(name).unwrap_or(0.0);
-        number("calls") - number("failed_calls")
-    });
-    calls.sum()
+/// Returns the increase of a counter. The whole value is new if it was reset.
+fn grown(before: f64, after: f64, is_reset: bool) -> f64 {
+    let is_new = is_reset || after < before;
+    if is_new { after } else { after - before }
 }
 
 #[cfg(test)]
@@ -132,19 +130,23 @@ mod tests {
         )))
     }
 
+    fn removing(removals: Removals) -> Option<f64> {
+        removals.calls.map(|calls| calls.removing)
+    }
+
     #[test]
     fn increases_are_counted() {
         let removals = reading("master", 10, 5).until(reading("master", 14, 8));
         assert_eq!(removals.evicted, Some(4.0));
         assert_eq!(removals.expired, Some(0.0));
-        assert_eq!(removals.removing, Some(3.0));
+        assert_eq!(removing(removals), Some(3.0));
     }
 
     #[test]
     fn reset_counter_is_new() {
         let removals = reading("master", 10, 5).until(reading("master", 3, 2));
         assert_eq!(
-            (removals.evicted, removals.removing),
+            (removals.evicted, removing(removals)),
             (Some(3.0), Some(1.0))
         );
     }
@@ -153,20 +155,20 @@ mod tests {
     fn calls_before_a_reset_are_not_new() {
         let before = reading("master", 10, 1_000_000);
         let without_calls = |evicted| RemovalReading {
-            removing: None,
+            calls: None,
             ..reading("master", evicted, 0)
         };
         let between = without_calls(12).with_calls_of(Some(before));
-        assert_eq!(before.until(between).removing, Some(0.0));
+        assert_eq!(removing(before.until(between)), Some(0.0));
         let after_reset = without_calls(2).with_calls_of(Some(between));
         let removals = between.until(after_reset);
         assert_eq!(
-            (removals.evicted, removals.removing),
+            (removals.evicted, removing(removals)),
             (Some(2.0), Some(0.0))
         );
         let removals = after_reset.until(reading("master", 3, 8));
         assert_eq!(
-            (removals.evicted, removals.removing),
+            (removals.evicted, removing(removals)),
             (Some(1.0), Some(7.0))
         );
     }
@@ -177,6 +179,18 @@ mod tests {
         assert_eq!((removals.evicted, removals.expired), (None, None));
         let promoted = reading("slave", 0, 5).until(reading("master", 7, 5));
         assert_eq!(promoted.evicted, None);
+    }
+
+    #[test]
+    fn changes_are_unknown_if_the_data_were_saved() {
+        let reading = |changes: u32, saved_at: u32| {
+            RemovalReading::read(&Info::parse(format!(
+                "rdb_changes_since_last_save:{changes}\r\nrdb_last_save_time:{saved_at}\r\n"
+            )))
+        };
+        assert_eq!(reading(5, 1).until(reading(9, 1)).changes, Some(4.0));
+        assert_eq!(reading(5, 1).until(reading(9, 2)).changes, None);
+        assert_eq!(reading(5, 1).until(reading(2, 1)).changes, None);
     }
 
     #[test]

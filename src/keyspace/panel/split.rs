@@ -16,7 +16,7 @@ const KNOWN_MIN: f64 = 20.0;
 
 /// Number of known TTLs up to which those of a namespace are queried first. With 20, the expiries are
 /// only known to within a third or so.
-const KNOWN_WELL: f64 = 100.0;
+const KNOWN_WELL: u32 = 100;
 
 /// Number of known TTLs after which earlier ones count half.
 const KNOWN_MAX: f64 = 300.0;
@@ -144,13 +144,19 @@ impl Split {
         self.expired += f64::from(u8::from(has_expired));
     }
 
-    /// Returns whether further TTLs would hardly change the shares.
-    pub(super) fn is_well_known(&self) -> bool {
-        self.known >= KNOWN_WELL
+    /// Returns how many TTLs are known, up to the number after which further ones would hardly change
+    /// the shares.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates"
+    )]
+    pub(super) fn known(&self) -> u32 {
+        (self.known as u32).min(KNOWN_WELL)
     }
 
     /// Returns whether enough TTLs are known.
-    fn is_known(&self) -> bool {
+    pub(super) fn is_known(&self) -> bool {
         self.known >= KNOWN_MIN
     }
 

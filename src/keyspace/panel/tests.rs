@@ -286,7 +286,7 @@ fn keys_with_new_ttls_are_not_counted_as_keys_without() {
         let mut panel = Panel::default();
         (0..100).for_each(|_| panel.learn_unlimited(PLACE));
         panel.record_ttls(PLACE.0, share);
-        assert_eq!(panel.knows_ttls(PLACE), is_kept);
+        assert_eq!(panel.known_ttls(PLACE) > 0, is_kept);
         run(&mut panel, 0..10, 50);
         panel.observe(10.0, reading(0, 0, 0));
         assert_eq!(vanished(&panel, "no_ttl") > Some(0.0), is_kept);
@@ -299,7 +299,23 @@ fn queried_ttls_are_kept() {
     let mut panel = Panel::default();
     (0..100).for_each(|_| panel.learn(PLACE, Expiry::Never));
     panel.record_ttls(PLACE.0, 1.0);
-    assert!(panel.knows_ttls(PLACE));
+    assert!(panel.known_ttls(PLACE) > 0);
+}
+
+#[test]
+fn ttls_are_lacking_where_keys_vanish() {
+    let mut panel = Panel::default();
+    panel.observe(0.0, reading(0, 0, 0));
+    assert!(!panel.lacks_ttls());
+    panel.observe(1.0, reading(0, 0, 0));
+    run(&mut panel, 1..10, 50);
+    panel.observe(10.0, reading(100, 100, 0));
+    assert!(panel.lacks_ttls());
+    (0..30).for_each(|_| panel.learn(PLACE, Expiry::Never));
+    assert_eq!(panel.known_ttls(PLACE), 30);
+    assert!(!panel.lacks_ttls());
+    (0..500).for_each(|_| panel.learn(PLACE, Expiry::Never));
+    assert_eq!(panel.known_ttls(PLACE), 100);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use tokio::time::Instant;
 
+use super::idle::SHARE_WITHOUT_TTLS;
 use super::key_reader::{KeyDetails, Step, WantedKey};
 use super::{Event, Sweeper};
 use crate::connection::Spacing;
@@ -169,9 +170,12 @@ impl Sweeper<'_> {
         }
     }
 
-    /// Spends the allowed lookups, mostly on keys with a TTL policy. Each other key of the batch
-    /// has the same chance.
+    /// Spends the allowed lookups, mostly on keys with a TTL policy. Other keys of a namespace have the
+    /// same chance. While the panel lacks TTLs, most lookups are left to it.
     pub(super) fn choose_lookups(&mut self, database: u32, wanted: &mut [WantedKey<'_>]) {
+        if self.lacks_ttls() && fastrand::f64() > SHARE_WITHOUT_TTLS {
+            return;
+        }
         let mut rest: Vec<usize> = (0..wanted.len()).collect();
         fastrand::shuffle(&mut rest);
         while !rest.is_empty() && self.allowance.has_some() {

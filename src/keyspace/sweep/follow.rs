@@ -178,6 +178,11 @@ impl Sweeper<'_> {
         }
     }
 
+    /// Returns whether most lookups should be spent on TTLs for the panel.
+    pub(super) fn lacks_ttls(&mut self) -> bool {
+        self.reader.sends(SweepQuery::Expiry) && self.census.lacks_ttls()
+    }
+
     fn next_due(&mut self) -> Option<Run> {
         self.census.panel()?.take_due(monotonic())
     }
@@ -257,11 +262,12 @@ impl Sweeper<'_> {
         Ok((all, microseconds))
     }
 
-    /// Chooses the keys of a run whose TTL is queried, within the allowance. Keys of namespaces
-    /// with few known TTLs come first. Each other key has the same chance.
+    /// Chooses the keys of a run whose TTL is queried, within the allowance. Keys of the namespaces
+    /// with the fewest known TTLs come first. Keys of the same namespace have the same chance.
     fn choose_ttls(&mut self, database: u32, wanted: &mut [WantedKey<'_>]) {
         let is_limited = self.allowance.is_limited();
-        let is_left_out = is_limited && fastrand::f64() > LOOKUP_SHARE;
+        let share = if self.lacks_ttls() { 1.0 } else { LOOKUP_SHARE };
+        let is_left_out = is_limited && fastrand::f64() > share;
         // INFO reports for free that no key has a TTL.
         let is_needless = self.vitals.expires.get(&database) == Some(&0);
         if is_left_out || is_needless || !self.reader.sends(SweepQuery::Expiry) {
@@ -269,7 +275,7 @@ impl Sweeper<'_> {
         }
         let mut order: Vec<&mut WantedKey<'_>> = wanted.iter_mut().collect();
         fastrand::shuffle(&mut order);
-        order.sort_by_cached_key(|wanted| !self.census.needs_ttl(database, wanted.key));
+        order.sort_by_cached_key(|wanted| self.census.known_ttls(database, wanted.key));
         for wanted in order.into_iter().take(LOOKUPS_PER_RUN) {
             if is_limited && !self.allowance.has_some() {
                 return;

@@ -117,7 +117,8 @@ impl Sweeper<'_> {
 
     /// Queries the TTLs of keys that may be evicted later, within the allowance, if keys have TTLs.
     async fn learn_ttls(&mut self, region: Region, names: &[ReplyBytes]) -> Result<(), Failure> {
-        if !self.census.needs_ttls_of_ghosts() || !self.reader.sends(SweepQuery::Expiry) {
+        let sends = self.reader.sends(SweepQuery::Expiry) && !self.lacks_ttls();
+        if !self.census.needs_ttls_of_ghosts() || !sends {
             return Ok(());
         }
         let ghosts = self.ghosts();

@@ -38,6 +38,10 @@ const FRUITLESS_MAX: u32 = 20;
 const SHARE_AT_FIRST: f64 = 0.5;
 const SHARE: f64 = 0.25;
 
+/// The same, and that of each other use, while the panel lacks TTLs to tell evicted keys from expired
+/// ones.
+pub(super) const SHARE_WITHOUT_TTLS: f64 = 0.1;
+
 /// The state of sampling over one connection.
 #[derive(Debug, Default)]
 pub(super) struct IdleTurn {
@@ -142,10 +146,13 @@ impl Sweeper<'_> {
             return 0;
         }
         let is_limited = self.limits_idle();
+        let lacks_ttls = self.lacks_ttls();
         let Some(idle) = self.census.idle() else {
             return 0;
         };
-        let share = if idle.are_few() {
+        let share = if lacks_ttls {
+            SHARE_WITHOUT_TTLS
+        } else if idle.are_few() {
             SHARE_AT_FIRST
         } else {
             SHARE

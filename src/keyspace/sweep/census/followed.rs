@@ -114,12 +114,18 @@ impl Census {
         self.expiring.learn(place, known);
     }
 
-    /// Returns whether the panel needs the TTL of a key: too few of its namespace are known.
-    pub fn needs_ttl(&mut self, database: u32, key: &[u8]) -> bool {
+    /// Returns how many TTLs of the namespace of a key the panel knows. It needs those of which it
+    /// knows fewest.
+    pub fn known_ttls(&mut self, database: u32, key: &[u8]) -> u32 {
         let namespace = self.matcher.classify(database, key);
         let place = (database, self.shown_as(namespace));
         let panel = self.panel.as_ref();
-        panel.is_some_and(|panel| !panel.knows_ttls(place))
+        panel.map_or(0, |panel| panel.known_ttls(place))
+    }
+
+    /// Returns whether the panel lacks TTLs to tell evicted keys from expired ones.
+    pub fn lacks_ttls(&mut self) -> bool {
+        self.panel().is_some_and(|panel| panel.lacks_ttls())
     }
 
     /// Records the names that are in the region of a run now.
