@@ -15,6 +15,14 @@ const WINDOW: f64 = 0.25;
 /// are evicted, the samples or the counters are of another time.
 const EXPLAINED_MIN: f64 = 0.7;
 
+/// Shares of the keys below the two idle times between which keys are nearly as old as they get. The
+/// same method must find about the hit ratio of INFO for keys that reach these times.
+const OLD: [f64; 2] = [0.8, 0.95];
+
+/// Maximum difference of the two ratios. If it is larger, keys are removed in other ways than INFO
+/// counts, or the samples are of another time.
+const DIFFERENCE_MAX: f64 = 0.05;
+
 /// Largest error that is published.
 const ERROR_MAX: f64 = 0.1;
 
@@ -89,6 +97,9 @@ pub(super) fn estimate(aged: &mut [Aged], share: f64, flow: &KeyFlow) -> Option<
         (reaching - later).clamp(0.0, flow.hits)
     };
     let ratio = |lost: f64| (flow.hits - lost) / lookups;
+    if whole.ratio - ratio(lost(growing_old(aged))) > DIFFERENCE_MAX {
+        return None;
+    }
     let estimate = ratio(lost(reaching));
     let deviation = resample(estimate, |times| {
         let again = self::reaching(aged, share, 0.0, times);
@@ -137,6 +148,23 @@ fn reaching(
     let keys: f64 = near.map(|(_, weight)| weight).sum();
     // Idle times are whole seconds.
     Some((idle, keys / (last - first + 1.0)))
+}
+
+/// Returns the number of keys per second that become nearly as old as keys get. The samples are
+/// sorted.
+fn growing_old(aged: &[Aged]) -> f64 {
+    let all: f64 = aged.iter().map(|sample| sample.weight).sum();
+    let idle_of = |share: f64| {
+        let mut left = share * all;
+        let at = aged.iter().find(|sample| {
+            left -= sample.weight;
+            left <= 0.0
+        });
+        at.map_or(0.0, |sample| sample.idle)
+    };
+    let [from, to] = OLD.map(idle_of);
+    // Idle times are whole seconds.
+    (OLD[1] - OLD[0]) * all / (to - from).max(1.0)
 }
 
 /// The use of the memory, in bytes.
@@ -254,6 +282,15 @@ mod tests {
             };
             assert_eq!(estimate(&mut aged, 0.7, &reset), None);
         }
+    }
+
+    /// Deleted keys are neither used again nor evicted.
+    #[test]
+    fn nothing_is_known_if_keys_vanish_that_are_not_counted() {
+        let mut aged = sampled(&mut fastrand::Rng::with_seed(11), 4_000);
+        let counted = |evicted| KeyFlow { evicted, ..FLOW };
+        assert!(estimate(&mut aged, 0.7, &counted(450.0)).is_some());
+        assert_eq!(estimate(&mut aged, 0.7, &counted(250.0)), None);
     }
 
     #[test]
