@@ -32,11 +32,20 @@ pub struct Readers(Arc<Mutex<Vec<Weak<Lease>>>>);
 /// A page in use by one client, until the client has read it or the page is revoked.
 #[derive(Debug)]
 struct Lease {
-    /// `None` if it was revoked, or is sent whole.
-    page: Mutex<Option<Bytes>>,
     version: usize,
     len: usize,
-    is_whole: bool,
+    hold: Mutex<PageHold>,
+}
+
+/// How a page is kept in memory for a client.
+#[derive(Debug)]
+enum PageHold {
+    /// The page is sent whole. The response keeps it.
+    Whole,
+    /// The client reads this page in chunks.
+    Chunks(Bytes),
+    /// The page is no longer kept, so the response is aborted.
+    Revoked,
 }
 
 /// A page that is sent whole. It is in use until it is dropped, which is after the last byte was
@@ -57,7 +66,7 @@ impl Readers {
     /// oldest versions are aborted.
     pub(super) fn body(&self, page: Bytes) -> PageBody {
         let lease = self.lease(&page, true);
-        if lease.is_whole {
+        if lease.is_whole() {
             let whole = WholePage {
                 page,
                 _lease: lease,
@@ -86,16 +95,19 @@ impl Readers {
     fn lease(&self, page: &Bytes, may_be_whole: bool) -> Arc<Lease> {
         let mut leases = self.leases();
         leases.retain(|held| held.strong_count() > 0);
-        let is_whole = may_be_whole && fits_whole(&leases, page);
+        let others: Vec<_> = leases.iter().filter_map(Weak::upgrade).collect();
+        let (version, len) = (page.as_ptr().addr(), page.len());
+        let hold = if may_be_whole && fits_whole(&others, version, len) {
+            PageHold::Whole
+        } else {
+            make_room(&others, version, len);
+            PageHold::Chunks(page.clone())
+        };
         let lease = Arc::new(Lease {
-            version: page.as_ptr().addr(),
-            len: page.len(),
-            page: Mutex::new((!is_whole).then(|| page.clone())),
-            is_whole,
+            version,
+            len,
+            hold: Mutex::new(hold),
         });
-        if !is_whole {
-            make_room(&leases, &lease);
-        }
         leases.push(Arc::downgrade(&lease));
         lease
     }
@@ -106,45 +118,66 @@ impl Readers {
 }
 
 /// Returns whether a page can be sent whole beside the others that are.
-fn fits_whole(leases: &[Weak<Lease>], page: &Bytes) -> bool {
-    let whole = leases.iter().filter_map(Weak::upgrade);
-    let whole = whole.filter(|lease| lease.is_whole);
-    let mut versions: BTreeMap<usize, usize> =
-        whole.map(|lease| (lease.version, lease.len)).collect();
-    versions.insert(page.as_ptr().addr(), page.len());
-    versions.values().sum::<usize>() <= WHOLE_MAX
+fn fits_whole(leases: &[Arc<Lease>], version: usize, len: usize) -> bool {
+    let whole = leases.iter().filter(|lease| lease.is_whole());
+    bytes_with(whole, version, len) <= WHOLE_MAX
 }
 
 /// Revokes the oldest versions until there is room for a new one.
-fn make_room(leases: &[Weak<Lease>], new: &Lease) {
-    let others = leases.iter().filter_map(Weak::upgrade);
-    let others: Vec<_> = others
-        .filter(|lease| lease.version != new.version && lease.page().is_some())
-        .collect();
-    let versions: BTreeMap<usize, usize> = others
-        .iter()
-        .map(|lease| (lease.version, lease.len))
-        .collect();
-    let mut held = versions.values().sum::<usize>().saturating_add(new.len);
-    let limit = HELD_MAX.max(new.len.saturating_mul(VERSIONS_MAX));
-    for oldest in &others {
-        if held <= limit {
+fn make_room(leases: &[Arc<Lease>], version: usize, len: usize) {
+    let limit = HELD_MAX.max(len.saturating_mul(VERSIONS_MAX));
+    loop {
+        let held = leases.iter().filter(|lease| lease.is_held());
+        if bytes_with(held.clone(), version, len) <= limit {
             return;
         }
-        if oldest.page().is_none() {
-            continue;
-        }
-        held = held.saturating_sub(oldest.len);
-        let same = others
-            .iter()
-            .filter(|other| other.version == oldest.version);
-        same.for_each(|lease| *lease.page() = None);
+        let mut old = held.filter(|lease| lease.version != version);
+        let Some(oldest) = old.next().map(|lease| lease.version) else {
+            return;
+        };
+        let same = leases.iter().filter(|lease| lease.version == oldest);
+        same.for_each(|lease| lease.revoke());
     }
 }
 
+/// Returns the size of the distinct versions of these pages and of one more.
+fn bytes_with<'a>(
+    leases: impl Iterator<Item = &'a Arc<Lease>>,
+    version: usize,
+    len: usize,
+) -> usize {
+    let all = leases.map(|lease| (lease.version, lease.len));
+    let versions: BTreeMap<_, _> = all.chain([(version, len)]).collect();
+    versions.into_values().fold(0, usize::saturating_add)
+}
+
 impl Lease {
-    fn page(&self) -> MutexGuard<'_, Option<Bytes>> {
-        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hold(&self) -> MutexGuard<'_, PageHold> {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(*self.hold(), PageHold::Whole)
+    }
+
+    fn is_held(&self) -> bool {
+        matches!(*self.hold(), PageHold::Chunks(_))
+    }
+
+    /// Aborts the response, unless the page is sent whole.
+    fn revoke(&self) {
+        let mut hold = self.hold();
+        if matches!(*hold, PageHold::Chunks(_)) {
+            *hold = PageHold::Revoked;
+        }
+    }
+
+    /// Passes the page on, if it was not revoked.
+    fn read<T>(&self, read: impl FnOnce(&Bytes) -> io::Result<T>) -> io::Result<T> {
+        match &*self.hold() {
+            PageHold::Chunks(page) => read(page),
+            PageHold::Whole | PageHold::Revoked => Err(revoked()),
+        }
     }
 }
 
@@ -183,14 +216,15 @@ impl PageBody {
         match &mut self.source {
             BodySource::Own(bytes) => Ok(bytes.slice(self.sent..)),
             BodySource::Page(lease) => {
-                let page = lease.page();
-                let piece = page.as_ref().and_then(|page| page.get(self.sent..end));
+                let sent = self.sent;
                 // A chunk that shares its bytes would keep the whole page in memory.
-                Ok(Bytes::copy_from_slice(piece.ok_or_else(revoked)?))
+                lease.read(|page| {
+                    let piece = page.get(sent..end);
+                    Ok(Bytes::copy_from_slice(piece.ok_or_else(revoked)?))
+                })
             }
             BodySource::Packed(lease, unpacking) => {
-                let page = lease.page();
-                let piece = unpacking.next(page.as_ref().ok_or_else(revoked)?, CHUNK)?;
+                let piece = lease.read(|page| unpacking.next(page, CHUNK))?;
                 if piece.is_empty() {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
