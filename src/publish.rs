@@ -24,6 +24,7 @@ pub use pages::{Served, ShownPolls, Unwritten};
 pub use scrapes::Scrape;
 pub use slot::Slot;
 
+use crate::clock;
 use crate::encode::{Form, Page};
 use crate::failure::Reason;
 use crate::metric::Snapshot;
@@ -46,14 +47,20 @@ pub struct Publication {
     pub trace: Trace,
 }
 
-#[cfg(test)]
 impl Publication {
+    /// Returns the end of the poll, in seconds since the epoch.
+    #[must_use]
+    pub fn ended_at(&self) -> f64 {
+        clock::seconds(self.polled_at)
+    }
+
     /// Returns a successful poll without samples.
+    #[cfg(test)]
     pub fn empty() -> Self {
         Self {
             snapshot: Snapshot::default(),
             failure: None,
-            polled_at: crate::clock::time(),
+            polled_at: clock::time(),
             server: String::new(),
             refused: Vec::new(),
             trace: Trace::default(),

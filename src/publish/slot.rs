@@ -147,7 +147,7 @@ impl Slot {
         } else if publication.failure.is_some() {
             history.record_failure();
         } else {
-            history.record(clock::seconds(publication.polled_at), &publication.snapshot);
+            history.record(publication.ended_at(), &publication.snapshot);
         }
     }
 

@@ -1,7 +1,5 @@
 //! Reads numbers from the snapshots of a target by the names of their families. Pure.
 
-use std::time::UNIX_EPOCH;
-
 use crate::history::LastHour;
 use crate::metric::{Histogram, Sample, SampleValue, Snapshot};
 use crate::publish::Publication;
@@ -38,8 +36,7 @@ impl<'a> Seen<'a> {
 
     /// Returns the end of the last poll, in seconds since the epoch.
     pub(super) fn polled_at(&self) -> Option<f64> {
-        let since = self.poll?.polled_at.duration_since(UNIX_EPOCH);
-        Some(since.unwrap_or_default().as_secs_f64())
+        self.poll.map(Publication::ended_at)
     }
 
     /// Returns the first number of a family of the poll.
