@@ -92,7 +92,7 @@ impl Takes {
             Self::Word => "WORD",
             Self::Text => "TEXT",
             Self::Secret => "SECRET",
-            Self::Path => "PATH",
+            Self::Path => "FILE",
             Self::Glob => "GLOB",
             Self::Regex => "REGEX",
             Self::Texts | Self::Numbers | Self::Maps => "LIST",

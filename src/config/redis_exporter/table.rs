@@ -29,6 +29,7 @@ const fn any(default: &'static str) -> (Takes, &'static str) {
 }
 
 const NOTHING: (Takes, &str) = any("");
+const FILE: (Takes, &str) = (Takes::Path, "");
 const SECRET: (Takes, &str) = (Takes::Secret, "");
 const OFF: (Takes, &str) = (Takes::Switch, "false");
 const ON: (Takes, &str) = (Takes::Switch, "true");
@@ -47,7 +48,7 @@ pub static OPTIONS: &[CommandLineOption] = &[
     option("redis.addr", "REDIS_ADDR", any("redis://localhost:6379"), Fate::Own("targets[].url"), "`REDIS_URL` takes precedence over the variable. Empty means that there is no such target, but requires others, such as those of `scrape.allow`. Several addresses, and an address in addition to `targets` in the file, are an error"),
     option("redis.user", "REDIS_USER", NOTHING, Fate::Same("targets[].username"), "ACL user of the single target, if its URL has none"),
     option("redis.password", "REDIS_PASSWORD", SECRET, Fate::Same("targets[].password"), "Password of the single target, if its URL has none"),
-    option("redis.password-file", "REDIS_PASSWORD_FILE", NOTHING, Fate::Same("targets[].password_file"), "File with the password, or with a JSON map from addresses to passwords"),
+    option("redis.password-file", "REDIS_PASSWORD_FILE", FILE, Fate::Same("targets[].password_file"), "File with the password, or with a JSON map from addresses to passwords"),
     option("namespace", "REDIS_EXPORTER_NAMESPACE", any("redis"), sets(&["metric_prefix"], text), "the bundled alerts and dashboards expect `redis`"),
     option("check-keys", "REDIS_EXPORTER_CHECK_KEYS", NOTHING, sets(&["keys.check"], patterns), "with `keys.values: text`; at most `keys.max_checked` keys are exported"),
     option("check-single-keys", "REDIS_EXPORTER_CHECK_SINGLE_KEYS", NOTHING, sets(&["keys.check_single"], singles), "with `keys.values: text`"),
@@ -63,13 +64,13 @@ pub static OPTIONS: &[CommandLineOption] = &[
     option("web.telemetry-path", "REDIS_EXPORTER_WEB_TELEMETRY_PATH", any("/metrics"), sets(&["telemetry_path"], text), ""),
     option("config-command", "REDIS_EXPORTER_CONFIG_COMMAND", any("CONFIG"), sets(&["collectors.config", "collectors.commandlog", "collectors.config_values", "collectors.rdb_file_size"], config_command), "`-` disables them. A renamed command disables them too, with a warning"),
     option("connection-timeout", "REDIS_EXPORTER_CONNECTION_TIMEOUT", any("15s"), Fate::Same("poll.timeout"), "Timeout of a poll, at most the interval; --poll.timeout takes precedence"),
-    option("tls-client-key-file", "REDIS_EXPORTER_TLS_CLIENT_KEY_FILE", NOTHING, sets(&["tls.key_file"], text), ""),
-    option("tls-client-cert-file", "REDIS_EXPORTER_TLS_CLIENT_CERT_FILE", NOTHING, sets(&["tls.cert_file"], text), ""),
-    option("tls-ca-cert-file", "REDIS_EXPORTER_TLS_CA_CERT_FILE", NOTHING, sets(&["tls.ca_file"], text), ""),
+    option("tls-client-key-file", "REDIS_EXPORTER_TLS_CLIENT_KEY_FILE", FILE, sets(&["tls.key_file"], text), ""),
+    option("tls-client-cert-file", "REDIS_EXPORTER_TLS_CLIENT_CERT_FILE", FILE, sets(&["tls.cert_file"], text), ""),
+    option("tls-ca-cert-file", "REDIS_EXPORTER_TLS_CA_CERT_FILE", FILE, sets(&["tls.ca_file"], text), ""),
     option("tls-server-name", "REDIS_EXPORTER_TLS_SERVER_NAME", NOTHING, sets(&["tls.server_name"], text), ""),
-    option("tls-server-key-file", "REDIS_EXPORTER_TLS_SERVER_KEY_FILE", NOTHING, sets(&["web.tls.key_file"], text), ""),
-    option("tls-server-cert-file", "REDIS_EXPORTER_TLS_SERVER_CERT_FILE", NOTHING, sets(&["web.tls.cert_file"], text), ""),
-    option("tls-server-ca-cert-file", "REDIS_EXPORTER_TLS_SERVER_CA_CERT_FILE", NOTHING, sets(&["web.tls.client_ca_file"], text), ""),
+    option("tls-server-key-file", "REDIS_EXPORTER_TLS_SERVER_KEY_FILE", FILE, sets(&["web.tls.key_file"], text), ""),
+    option("tls-server-cert-file", "REDIS_EXPORTER_TLS_SERVER_CERT_FILE", FILE, sets(&["web.tls.cert_file"], text), ""),
+    option("tls-server-ca-cert-file", "REDIS_EXPORTER_TLS_SERVER_CA_CERT_FILE", FILE, sets(&["web.tls.client_ca_file"], text), ""),
     option("tls-server-min-version", "REDIS_EXPORTER_TLS_SERVER_MIN_VERSION", any("TLS1.2"), sets(&["web.tls.min_version"], min_version), "`TLS1.0` and `TLS1.1` are not supported; the minimum is 1.2"),
     option("max-distinct-key-groups", "REDIS_EXPORTER_MAX_DISTINCT_KEY_GROUPS", number("100"), sets(&["keys.max_groups"], most_groups), "from 1 to 1000"),
     option("debug", "REDIS_EXPORTER_DEBUG", OFF, Fate::Same("log.level"), "Same as --log-level=debug; overrides --log-level"),
