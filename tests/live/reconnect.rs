@@ -159,7 +159,7 @@ fn slow_server_keeps_its_connection() {
     // Opening a new connection takes two round trips, so the current one always replies first.
     proxy.delay(Duration::from_millis(1_500));
     exporter.within(PATIENCE, "slow polls", |page| {
-        page.value("redis_exporter_last_scrape_ping_time_seconds", &[]) > 1.4
+        page.get("redis_exporter_last_scrape_ping_time_seconds", &[]) > Some(1.4)
     });
     let page = exporter.polls(1);
     assert_eq!(failures(&page), 0.0, "{}", samples(&page));

@@ -170,7 +170,7 @@ fn empty_server_has_no_namespaces_until_it_has_keys() {
     // Well before the next scheduled pass, which is due after a minute.
     let page = exporter.within(Duration::from_secs(30) + slack(), "the keys", |page| {
         page.0.contains("redis_key_namespace_keys{")
-            && page.value("redis_exporter_sweep_coverage_ratio", &[]) >= 1.0
+            && page.get("redis_exporter_sweep_coverage_ratio", &[]) >= Some(1.0)
     });
     assert_exact(&page, &server);
 }
