@@ -55,6 +55,13 @@ impl Watched {
         seconds.unwrap_or(0.0)
     }
 
+    /// Returns how many times a connection of the stream broke off.
+    pub fn breaks(&self, page: &Page) -> f64 {
+        let labels = [("stream", self.name)];
+        let breaks = page.all("redis_exporter_watch_breaks_total", &labels);
+        breaks.into_iter().sum()
+    }
+
     /// Returns the count of a namespace in database 0.
     pub fn total(&self, page: &Page, namespace: &str) -> f64 {
         let labels = [("db", "db0"), ("key_namespace", namespace)];
