@@ -9,11 +9,18 @@ use crate::support::sweep::{self, NAMESPACES, of, passes};
 use crate::support::wait::{End, throughout};
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-const SLOW: &str = "cpu_share: 10%, first_keys: 0, min_pass_interval: 1s";
+/// Minimum duration of the first pass, in seconds: long enough to see a part of it, even on a busy
+/// machine.
+const PASS_SECONDS: u32 = 8;
 
-/// Starts an exporter and waits until its first pass is under way but far from complete.
-fn in_mid_pass(server: &RedisServer) -> Exporter {
-    let exporter = sweep::launch(server, SLOW, NAMESPACES).start();
+/// Writes this many keys, starts an exporter, and waits until its first pass is under way but far from
+/// complete.
+fn in_mid_pass(server: &RedisServer, keys: u32) -> Exporter {
+    keys::write(server, 0, keys, FIVE_KINDS);
+    let speed = keys / PASS_SECONDS;
+    let slow =
+        format!("cpu_share: 10%, keys_per_second: {speed}, first_keys: 0, min_pass_interval: 1s");
+    let exporter = sweep::launch(server, &slow, NAMESPACES).start();
     exporter.until("a part of a pass", |page| {
         assert_eq!(passes(page), 0.0, "the pass is too short for this test");
         page.get("redis_exporter_sweep_coverage_ratio", &[])
@@ -43,8 +50,7 @@ fn is_exact(page: &Page, expected: &[(&str, f64)]) -> bool {
 #[test]
 fn flushall_during_a_pass_discards_the_old_keys() {
     let server = RedisServer::start(&[]);
-    keys::write(&server, 0, 150_000, FIVE_KINDS);
-    let exporter = in_mid_pass(&server);
+    let exporter = in_mid_pass(&server, 150_000);
     server.ask(&["FLUSHALL"]);
     exporter.until("no keys", |page| {
         page.is_up() && page.all("redis_key_namespace_keys", &[]).is_empty()
@@ -68,8 +74,7 @@ fn flushall_during_a_pass_discards_the_old_keys() {
 #[test]
 fn refill_after_flushall_makes_a_pass_incomplete() {
     let server = RedisServer::start(&[]);
-    keys::write(&server, 0, 150_000, FIVE_KINDS);
-    let exporter = in_mid_pass(&server);
+    let exporter = in_mid_pass(&server, 150_000);
     server.ask(&["FLUSHALL"]);
     exporter.until("no keys", |page| {
         page.is_up() && page.all("redis_key_namespace_keys", &[]).is_empty()
@@ -90,8 +95,7 @@ fn refill_after_flushall_makes_a_pass_incomplete() {
 #[test]
 fn counts_become_exact_after_tenfold_growth() {
     let server = RedisServer::start(&[]);
-    keys::write(&server, 0, 30_000, FIVE_KINDS);
-    let exporter = in_mid_pass(&server);
+    let exporter = in_mid_pass(&server, 30_000);
     for part in 0..27 {
         let each = format!("i = i + 30000 + {part} * 10000 {FIVE_KINDS}");
         keys::write(&server, 0, 10_000, &each);
@@ -117,8 +121,7 @@ fn counts_become_exact_after_tenfold_growth() {
 #[test]
 fn shrinking_keyspace_is_never_overestimated() {
     let server = RedisServer::start(&[]);
-    keys::write(&server, 0, 100_000, FIVE_KINDS);
-    let exporter = in_mid_pass(&server);
+    let exporter = in_mid_pass(&server, 100_000);
     // Deletes all but a few sessions, in steps.
     for part in 0..10 {
         let each = format!(
