@@ -125,6 +125,18 @@ fn listen(server: &RedisServer, events: &Events, done: &AtomicBool) {
     }
 }
 
+/// Returns the events so far, once all evictions that the server has counted were received. On a busy
+/// machine, that takes a while.
+fn all_events(server: &RedisServer, events: &Events) -> BTreeMap<(String, String), f64> {
+    let counted: f64 = server.info("evicted_keys").unwrap().parse().unwrap();
+    until(LONG, "all events", || {
+        let events = events.lock().unwrap().clone();
+        let evicted = events.iter().filter(|((event, _), _)| event == "evicted");
+        let received: f64 = evicted.map(|(_, keys)| keys).sum();
+        (received >= counted).then_some(events)
+    })
+}
+
 /// Writes new keys until the end of the test, so that others are evicted. At most a few hundredths of
 /// all keys are evicted in a second.
 fn write(server: &RedisServer, done: &AtomicBool) {
@@ -171,22 +183,29 @@ fn evictions_are_attributed_to_their_namespaces() {
         });
         let exporter = start(&server);
         let kinds = ["session", "api-cache", "websocket"];
+        let shown = |page: &Page| {
+            let totals = kinds.iter().filter_map(|kind| total(page, "evicted", kind));
+            totals.sum::<f64>()
+        };
+        // Right after evictions were attributed, there are few others.
         let begin = exporter.within(LONG, "all numbers", |page| {
             checks(page, "vanished") >= VANISHED
                 && kinds
                     .iter()
                     .all(|kind| total(page, "evicted", kind).is_some())
         });
-        let truth_before = events.lock().unwrap().clone();
-        let shown = |page: &Page| {
-            let totals = kinds.iter().filter_map(|kind| total(page, "evicted", kind));
-            totals.sum::<f64>()
-        };
+        let begin = exporter.within(LONG, "attributed evictions", |page| {
+            shown(page) > shown(&begin)
+        });
+        let truth_before = all_events(&server, &events);
         let end = exporter.within(LONG, "many more vanished keys", |page| {
             checks(page, "vanished") >= checks(&begin, "vanished") + VANISHED
                 && shown(page) >= shown(&begin) + ATTRIBUTED
         });
-        let truth = events.lock().unwrap().clone();
+        let end = exporter.within(LONG, "more attributed evictions", |page| {
+            shown(page) > shown(&end)
+        });
+        let truth = all_events(&server, &events);
         let counted = |event: &str, kind: &str| {
             let of = |events: &BTreeMap<_, f64>| {
                 events
