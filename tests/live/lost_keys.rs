@@ -1,12 +1,11 @@
 //! Keys that vanish, by namespace: estimates compared with the events of the server.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::cutter::Cutter;
+use crate::support::key_events::{EventCounts, TrueEvents};
 use crate::support::keys;
 use crate::support::port;
 use crate::support::redis::Client;
@@ -97,44 +96,8 @@ fn until_noticed(
     })
 }
 
-/// Numbers of events of the server, by event and namespace.
-type Events = Mutex<BTreeMap<(String, String), f64>>;
-
-/// Counts events until the end of the test.
-fn listen(server: &RedisServer, events: &Events, done: &AtomicBool) {
-    let mut client = Client::connect(server.port).unwrap();
-    client.ask(&[
-        "SUBSCRIBE",
-        "__keyevent@0__:evicted",
-        "__keyevent@0__:expired",
-    ]);
-    client.reply().unwrap().unwrap();
-    while !done.load(Ordering::Relaxed) {
-        let message = client.reply().unwrap().unwrap();
-        let words: Vec<&str> = message.split('\n').collect();
-        let [_, channel, key] = words[..] else {
-            panic!("{message}")
-        };
-        let event = channel.rsplit(':').next().unwrap().to_owned();
-        let namespace = key.rsplit_once(':').unwrap().0.replace(':', "-");
-        *events
-            .lock()
-            .unwrap()
-            .entry((event, namespace))
-            .or_default() += 1.0;
-    }
-}
-
-/// Returns the events so far, once all evictions that the server has counted were received. On a busy
-/// machine, that takes a while.
-fn all_events(server: &RedisServer, events: &Events) -> BTreeMap<(String, String), f64> {
-    let counted: f64 = server.info("evicted_keys").unwrap().parse().unwrap();
-    until(LONG, "all events", || {
-        let events = events.lock().unwrap().clone();
-        let evicted = events.iter().filter(|((event, _), _)| event == "evicted");
-        let received: f64 = evicted.map(|(_, keys)| keys).sum();
-        (received >= counted).then_some(events)
-    })
+fn evicted_keys(server: &RedisServer) -> f64 {
+    server.info("evicted_keys").unwrap().parse().unwrap()
 }
 
 /// Writes new keys until the end of the test, so that others are evicted. At most a few hundredths of
@@ -170,16 +133,14 @@ fn evictions_are_attributed_to_their_namespaces() {
         "maxmemory",
         &(used + 3_000_000).to_string(),
     ]);
-    let (events, done) = (Events::default(), AtomicBool::new(false));
+    let (mut events, done) = (TrueEvents::of(&server, 1), AtomicBool::new(false));
     let launched = Instant::now();
     std::thread::scope(|scope| {
         let _end = End(&done);
-        scope.spawn(|| listen(&server, &events, &done));
         scope.spawn(|| write(&server, &done));
         // From now on, keys are evicted as fast as they are written.
         until(LONG, "steady evictions", || {
-            let evicted: f64 = server.info("evicted_keys")?.parse().ok()?;
-            (evicted > 10_000.0).then_some(())
+            (evicted_keys(&server) > 10_000.0).then_some(())
         });
         let exporter = start(&server);
         let kinds = ["session", "api-cache", "websocket"];
@@ -197,7 +158,7 @@ fn evictions_are_attributed_to_their_namespaces() {
         let begin = exporter.within(LONG, "attributed evictions", |page| {
             shown(page) > shown(&begin)
         });
-        let truth_before = all_events(&server, &events);
+        let truth_before = events.once("evicted", evicted_keys(&server));
         let end = exporter.within(LONG, "many more vanished keys", |page| {
             checks(page, "vanished") >= checks(&begin, "vanished") + VANISHED
                 && shown(page) >= shown(&begin) + ATTRIBUTED
@@ -205,13 +166,11 @@ fn evictions_are_attributed_to_their_namespaces() {
         let end = exporter.within(LONG, "more attributed evictions", |page| {
             shown(page) > shown(&end)
         });
-        let truth = all_events(&server, &events);
+        let truth = events.once("evicted", evicted_keys(&server));
         let counted = |event: &str, kind: &str| {
-            let of = |events: &BTreeMap<_, f64>| {
-                events
-                    .get(&(event.to_owned(), kind.to_owned()))
-                    .copied()
-                    .unwrap_or(0.0)
+            let of = |events: &EventCounts| {
+                let place = (event.to_owned(), "db0".to_owned(), kind.to_owned());
+                events.get(&place).copied().unwrap_or(0.0)
             };
             of(&truth) - of(&truth_before)
         };

@@ -8,6 +8,7 @@ pub mod exporter;
 pub mod fake;
 pub mod hostile;
 pub mod http;
+pub mod key_events;
 pub mod keys;
 pub mod list_server;
 pub mod name_server;
