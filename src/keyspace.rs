@@ -31,6 +31,7 @@ pub(crate) mod sweep;
 pub(crate) mod tally;
 pub(crate) mod traffic;
 pub(crate) mod visible;
+mod wall_clock;
 pub mod watches;
 pub(crate) mod window;
 

@@ -53,15 +53,10 @@ pub struct KnownExpiry {
     pub bytes: Option<u64>,
 }
 
-/// Change of the wall clock within about a second, in seconds, from which on it was set.
-const CLOCK_STEP: f64 = 1.0;
-
 /// The TTLs read last of each namespace in each database.
 #[derive(Debug, Default)]
 pub struct KnownExpiries {
     places: BTreeMap<NamespacePlace, VecDeque<KnownExpiry>>,
-    /// The wall clock, less a clock that no one sets, in seconds.
-    clock_difference: Option<f64>,
 }
 
 /// What expires soon in a namespace of a database.
@@ -127,14 +122,9 @@ impl KnownExpiries {
         remembered.push_back(known);
     }
 
-    /// Forgets all TTLs if the wall clock was set since the last call, because times of expiry are
-    /// those of the clock before. `monotonic` is a time of a clock that no one sets.
-    pub fn check_clock(&mut self, wall: f64, monotonic: f64) {
-        let now = wall - monotonic;
-        let before = self.clock_difference.replace(now);
-        if before.is_some_and(|before| (now - before).abs() > CLOCK_STEP) {
-            self.places.clear();
-        }
+    /// Forgets all TTLs, because a clock was set. Times of expiry are those of the clock before.
+    pub fn forget_all(&mut self) {
+        self.places.clear();
     }
 
     /// Returns what expires soon in a namespace of a database.

@@ -259,6 +259,12 @@ impl Changes {
         }
     }
 
+    /// Returns the time of the reading by the server's clock, in seconds.
+    #[must_use]
+    pub const fn time(&self) -> Option<f64> {
+        self.time
+    }
+
     /// Adds the number of commands that the exporter sent before the reading.
     #[must_use]
     pub const fn with_ours(self, commands: u64) -> Self {

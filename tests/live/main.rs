@@ -26,6 +26,7 @@ mod changes;
 mod channels;
 mod check_rule;
 mod clients;
+mod clock_jumps;
 mod cluster_churn;
 mod cluster_kinds;
 mod cluster_members;

@@ -25,6 +25,7 @@ pub mod sweep;
 #[cfg(feature = "top")]
 pub mod terminal;
 pub mod wait;
+pub mod wall_clock;
 pub mod watched;
 
 pub use authority::{Authority, Pair};

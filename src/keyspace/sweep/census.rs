@@ -31,6 +31,7 @@ use crate::keyspace::matcher::{Grouping, Matcher};
 use crate::keyspace::panel::{Panel, RemovalRates};
 use crate::keyspace::segment::Segment;
 use crate::keyspace::visible::Visible;
+use crate::keyspace::wall_clock::WallClock;
 use crate::keyspace::watches::{WatchTotals, WatchedStream};
 use crate::keyspace::window::{Window, Windows};
 use crate::number::to_float;
@@ -110,6 +111,8 @@ pub struct Census {
     lists_all: bool,
     /// The TTLs read last.
     expiring: KnownExpiries,
+    clock: WallClock,
+    server_clock: WallClock,
     /// Idle times of keys; `None` if the configuration disables them.
     idle: Option<IdleTimes>,
     /// Evicted keys that may be written again.
@@ -175,6 +178,8 @@ impl Census {
             rates: RemovalRates::default(),
             lists_all: false,
             expiring: KnownExpiries::default(),
+            clock: WallClock::default(),
+            server_clock: WallClock::default(),
             idle: sweep.idle.then(IdleTimes::default),
             ghosts: Ghosts::default(),
             events: (sweep.events != EventUse::Off).then(EventTotals::default),

@@ -11,6 +11,7 @@ use crate::clock::{monotonic, now};
 use crate::collector::Mode;
 use crate::failure::Failure;
 use crate::keyspace::history::Replaced;
+use crate::keyspace::wall_clock::TimeReading;
 
 /// Delay of the first estimate, however few keys it is based on.
 const FIRST_ESTIMATE_AFTER: Duration = Duration::from_millis(500);
@@ -106,6 +107,20 @@ impl Sweeper<'_> {
         self.follow_if_due().await
     }
 
+    /// Notices a wall clock that was set. The server was read since `requested`.
+    fn check_clocks(&mut self, requested: f64) {
+        let (arrived, time) = (monotonic(), now());
+        let own = TimeReading {
+            time,
+            between: [arrived, monotonic()],
+        };
+        let server = self.vitals.changes.time().map(|time| TimeReading {
+            time,
+            between: [requested, arrived],
+        });
+        self.census.check_clocks(own, server);
+    }
+
     /// Reads the vitals of the server, repeatedly while it loads its data or runs a save that the
     /// sweep must not slow down. Reads more than `scope` if necessary.
     pub(super) async fn check(&mut self, scope: Scope) -> Result<(), Failure> {
@@ -113,7 +128,7 @@ impl Sweeper<'_> {
             let requested = monotonic();
             self.vitals = self.read_vitals(scope).await?;
             self.checked = Instant::now();
-            self.census.check_clock(now(), monotonic());
+            self.check_clocks(requested);
             self.census.record_batch(0, CHECK_MICROSECONDS);
             let generation = self.census.generation();
             if let Some(replaced) = self.census.record_vitals(&self.vitals, now()) {

@@ -12,6 +12,7 @@ use super::port;
 use super::process::Process;
 use super::server::Server;
 use super::wait::{LONG, until};
+use super::wall_clock::WallClock;
 
 /// A server with its own folder.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct RedisServer {
     process: Process,
     folder: TempDir,
     arguments: Vec<String>,
+    /// Variables of its environment.
+    variables: Vec<(&'static str, String)>,
     /// Its port on 127.0.0.1.
     pub port: u16,
 }
@@ -32,13 +35,31 @@ impl RedisServer {
 
     /// Starts this server with further arguments, and waits until it responds.
     pub fn start_as(program: Server, arguments: &[&str]) -> Self {
+        Self::start_with(program, arguments, Vec::new())
+    }
+
+    /// Starts a server with this clock, and waits until it responds. That of the distribution cannot
+    /// have one: its allocator reads the clock before libfaketime is ready.
+    pub fn with_clock(clock: &WallClock) -> Self {
+        let program = match Server::selected() {
+            Server::Distribution => Server::NewestRedis,
+            newest => newest,
+        };
+        Self::start_with(program, &[], clock.variables().into())
+    }
+
+    fn start_with(
+        program: Server,
+        arguments: &[&str],
+        variables: Vec<(&'static str, String)>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = port::free();
         let mut all = words(&format!("--port {port} --bind 127.0.0.1 --dir"));
         all.push(folder.path().to_str().unwrap().to_owned());
         all.extend(["--save".to_owned(), String::new()]);
         all.extend(arguments.iter().map(ToString::to_string));
-        Self::run(program, folder, port, all)
+        Self::run(program, folder, port, all, variables)
     }
 
     /// Starts a sentinel with these lines in its configuration.
@@ -50,16 +71,23 @@ impl RedisServer {
         let text = format!("port {port}\nbind 127.0.0.1\ndir {place}\n{lines}\n");
         fs::write(&file, text).unwrap();
         let arguments = vec![file.to_str().unwrap().to_owned(), "--sentinel".to_owned()];
-        Self::run(Server::selected(), folder, port, arguments)
+        Self::run(Server::selected(), folder, port, arguments, Vec::new())
     }
 
-    fn run(program: Server, folder: TempDir, port: u16, arguments: Vec<String>) -> Self {
-        let process = spawn(program, &folder, &arguments);
+    fn run(
+        program: Server,
+        folder: TempDir,
+        port: u16,
+        arguments: Vec<String>,
+        variables: Vec<(&'static str, String)>,
+    ) -> Self {
+        let process = spawn(program, &folder, &arguments, &variables);
         let mut server = Self {
             program,
             process,
             folder,
             arguments,
+            variables,
             port,
         };
         server.wait_until_it_responds();
@@ -156,16 +184,23 @@ impl RedisServer {
         self.kill();
         self.arguments
             .extend(further.iter().map(ToString::to_string));
-        self.process = spawn(self.program, &self.folder, &self.arguments);
+        let arguments = &self.arguments;
+        self.process = spawn(self.program, &self.folder, arguments, &self.variables);
         self.wait_until_it_responds();
     }
 }
 
-fn spawn(program: Server, folder: &TempDir, arguments: &[String]) -> Process {
+fn spawn(
+    program: Server,
+    folder: &TempDir,
+    arguments: &[String],
+    variables: &[(&'static str, String)],
+) -> Process {
     let output = fs::File::create(folder.path().join("output")).unwrap();
     let mut command = Command::new(program.program());
     command
         .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(Stdio::null());

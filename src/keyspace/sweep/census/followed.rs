@@ -7,6 +7,7 @@ use crate::keyspace::expiring::{ExpiryForecast, KnownExpiry, families as expirin
 use crate::keyspace::panel::{Drawn, Lifetime, NamespacePlace, Panel, Region, Run, families};
 use crate::keyspace::sweep::key_reader::KeyDetails;
 use crate::keyspace::sweep::vitals::Vitals;
+use crate::keyspace::wall_clock::TimeReading;
 use crate::metric::Snapshot;
 use crate::number::to_float as float;
 use crate::reply::ReplyBytes;
@@ -88,9 +89,19 @@ impl Census {
         }
     }
 
-    /// Forgets the times of expiry if the wall clock was set.
-    pub fn check_clock(&mut self, wall: f64, monotonic: f64) {
-        self.expiring.check_clock(wall, monotonic);
+    /// Forgets what depends on a wall clock if it was set: that of the exporter, or that of the server if
+    /// it reports it.
+    pub fn check_clocks(&mut self, own: TimeReading, server: Option<TimeReading>) {
+        let is_set = self.clock.was_set(own);
+        let is_server_set = server.is_some_and(|reading| self.server_clock.was_set(reading));
+        if is_set || is_server_set {
+            self.expiring.forget_all();
+        }
+        // The panel measures times with the other clock, but keys have other TTLs now, and many may
+        // have expired at once.
+        if is_server_set {
+            self.forget_followed();
+        }
     }
 
     pub(super) fn learn_expiry(
