@@ -268,7 +268,7 @@ fn labels_and_annotations_have_one_form() {
         );
         assert_eq!(
             *annotation("runbook_url"),
-            format!("docs/operate/runbooks/{name}.md")
+            format!("http://localhost:9121/runbooks/{name}")
         );
         assert!(annotation("dashboard_url").starts_with("/d/redis-"));
     }

@@ -653,7 +653,7 @@ fn panels_link_to_runbooks_of_named_alerts() {
         for panel in panels(&dashboard, false) {
             let place = format!("{name}/{}", text(panel, "/title"));
             let named: BTreeSet<String> = named_alerts(text(panel, "/description"))
-                .map(|alert| format!("docs/operate/runbooks/{alert}.md"))
+                .map(|alert| format!("http://localhost:9121/runbooks/{alert}"))
                 .collect();
             let links: BTreeSet<String> = list(panel, "/links")
                 .iter()
