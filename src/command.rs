@@ -8,3 +8,4 @@ pub mod once;
 pub mod palette;
 #[cfg(feature = "top")]
 pub mod top;
+pub mod wrap;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::palette::{Palette, TextMeaning};
+use super::palette::{Palette, TextMeaning, width_of};
 use crate::collector::{Collector, Replies};
 use crate::config::{Config, Credential, SourceKind, Target, credential_for, doubts};
 use crate::discovery::{SourceError, WatchedTarget, targets_now};
@@ -26,7 +26,7 @@ use crate::quantity::whole_counted;
 use crate::query::{Rejected, describe};
 use crate::reply::{ErrorKind, Refusal};
 use facts::ServerFacts;
-use target_report::{TargetReport, painted};
+use target_report::{ReportStyle, TargetReport, painted};
 
 /// Number of targets that are checked concurrently.
 const AT_ONCE: usize = 16;
@@ -48,7 +48,8 @@ const LONG_PASS: Duration = Duration::from_mins(30);
 pub async fn run(config: &Config, palette: Palette, out: &mut impl Write) -> io::Result<bool> {
     let (watched, problems) = targets_now(config).await;
     let count = watched.len();
-    let text = introduction(config, &watched, &problems, palette);
+    let style = ReportStyle::new(palette, width_of(&io::stdout()));
+    let text = introduction(config, &watched, &problems, style);
     out.write_all(text.as_bytes())?;
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let checks = watched.into_iter().map(|watched| {
@@ -58,7 +59,7 @@ pub async fn run(config: &Config, palette: Palette, out: &mut impl Write) -> io:
         let check = tokio::spawn(async move {
             // The semaphore is never closed.
             let _turn = turns.acquire().await;
-            let mut report = TargetReport::new(palette);
+            let mut report = TargetReport::new(style);
             report.target(&target, &credentials).await;
             report
         });
@@ -68,13 +69,13 @@ pub async fn run(config: &Config, palette: Palette, out: &mut impl Write) -> io:
     for (name, check) in checks.collect::<Vec<_>>() {
         let report = check
             .await
-            .unwrap_or_else(|error| TargetReport::broken(name, &error, palette));
+            .unwrap_or_else(|error| TargetReport::broken(name, &error, style));
         out.write_all(report.text.as_bytes())?;
         faulty += usize::from(!report.all_works);
         sentences.extend(report.sentences());
     }
     let all_work = problems.is_empty() && faulty == 0;
-    let verdict = verdict(&sentences, (count, faulty, problems.len()), palette);
+    let verdict = verdict(&sentences, (count, faulty, problems.len()), style);
     out.write_all(verdict.as_bytes())?;
     out.flush()?;
     Ok(all_work)
@@ -85,13 +86,13 @@ fn introduction(
     config: &Config,
     watched: &[WatchedTarget],
     problems: &[(String, SourceError)],
-    palette: Palette,
+    style: ReportStyle,
 ) -> String {
     let targets = whole_counted(watched.len() as u64, "target", "targets");
     let mut text = format!("configuration: valid, {targets}\n");
     let mut add = |meaning, line: fmt::Arguments<'_>| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", painted(palette, meaning, line));
+        let _ = writeln!(text, "{}", painted(style, meaning, line, 4));
     };
     for source in &config.sources {
         if let SourceKind::Requests(allowed) = &source.kind {
@@ -120,14 +121,14 @@ fn introduction(
 fn verdict(
     sentences: &[(TextMeaning, String)],
     (targets, faulty, sources): (usize, usize, usize),
-    palette: Palette,
+    style: ReportStyle,
 ) -> String {
     let mut text = String::from("\n");
     if !sentences.is_empty() {
         text.push_str("Notable:\n");
     }
     for (meaning, sentence) in sentences.iter().take(SENTENCES_MAX) {
-        let sentence = painted(palette, *meaning, format_args!("{sentence}"));
+        let sentence = style.beside(2, *meaning, format_args!("{sentence}"));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "- {sentence}");
     }
@@ -145,10 +146,14 @@ fn verdict(
         places.push(whole_counted(sources as u64, one, many));
     }
     let verdict = if places.is_empty() {
-        palette.paint(TextMeaning::Fine, "everything that is enabled works")
+        style
+            .palette
+            .paint(TextMeaning::Fine, "everything that is enabled works")
     } else {
         let places = places.join(" and ");
-        palette.paint(TextMeaning::Wrong, &format!("faults at {places}"))
+        style
+            .palette
+            .paint(TextMeaning::Wrong, &format!("faults at {places}"))
     };
     let _ = writeln!(text, "verdict: {verdict}");
     text
@@ -215,7 +220,7 @@ impl TargetReport {
         let also = from.map_or_else(String::new, |from| format!(", also at {}", from.address));
         let how = access::how(target);
         self.line("permissions", format_args!("{how}{also}"));
-        self.text_line(TextMeaning::Neutral, format_args!("    {rule}"));
+        self.verbatim(format_args!("    {rule}"));
     }
 
     fn collectors(&mut self, target: &Target, examined: &ExaminedTarget) {
@@ -362,7 +367,7 @@ mod tests {
     #[test]
     fn verdict_uses_the_singular() {
         let of = |counts| {
-            let text = verdict(&[], counts, Palette::Plain);
+            let text = verdict(&[], counts, ReportStyle::PLAIN);
             text.lines().last().unwrap().to_owned()
         };
         assert_eq!(

@@ -1,8 +1,13 @@
-//! Colors of the output of commands on a terminal.
+//! Colors of the output of commands on a terminal, and its width.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
+use terminal_size::{Width, terminal_size_of};
+
+/// Width of a terminal that does not report it, in cells.
+const WIDTH: usize = 80;
 
 /// The meaning of a text to the reader, which determines its color.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +67,13 @@ impl Palette {
         }
         format!("{style}{text}{style:#}")
     }
+}
+
+/// Returns the width of a stream that is a terminal, in cells; `None` for other streams.
+#[must_use]
+pub fn width_of(out: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let size = out.is_terminal().then(|| terminal_size_of(out.as_fd()))?;
+    Some(size.map_or(WIDTH, |(Width(width), _)| width.into()))
 }
 
 #[cfg(test)]

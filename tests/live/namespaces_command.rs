@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::support::exporter::Finished;
 use crate::support::keys;
 use crate::support::redis::Client;
+use crate::support::terminal::Terminal;
 use crate::support::wait::{LONG, slack};
 use crate::support::{Launch, RedisServer};
 
@@ -123,6 +124,40 @@ fn table_lists_each_namespace_and_a_total() {
     // Without a terminal the output contains no progress and no log. A busy machine
     // does not slow this sweep down, which would be logged.
     assert_eq!(finished.stderr, "");
+}
+
+#[test]
+fn verdict_ends_the_output_at_the_width_of_the_terminal() {
+    let server = RedisServer::start(&[]);
+    seed(&server);
+    let address = format!("--redis.addr={}", server.url());
+    let flags = ["namespaces", "--full-speed", "--largest=3", "--examples"];
+    let flags = [&flags[..], &[&address, "--lookups=all"]].concat();
+    let mut terminal = Terminal::start(&flags, &[("NO_COLOR", "1")], (80, 60));
+    assert_eq!(terminal.ended().code(), Some(0));
+    let text = terminal.see("queue (db3): 50 keys never expire.");
+    let (before, verdict) = text.split_once("\nNotable:\n").unwrap();
+    let is_part = |line: &str| line.starts_with("- ") || line.starts_with("  ");
+    assert!(verdict.lines().all(is_part), "{text}");
+    assert!(
+        verdict.contains("- user (db0): 400 keys never expire."),
+        "{text}"
+    );
+    for part in ["Largest keys:", "that break a policy", "remaining TTLs"] {
+        assert!(before.contains(part), "{part} {text}");
+    }
+    // The terminal breaks a line that is too long within a word.
+    let note =
+        "TTLs are remaining TTLs. TTL MEDIAN is the histogram bucket that contains the\nmedian.";
+    assert!(text.contains(note), "{text}");
+    let finished = run(&server, &["--suggest"]);
+    assert!(
+        finished.stdout.starts_with("# Based on "),
+        "{}",
+        finished.stdout
+    );
+    let (_, verdict) = finished.stderr.split_once("\nNotable:\n").unwrap();
+    assert!(verdict.lines().all(is_part), "{}", finished.stderr);
 }
 
 /// Lookups of keys that the server has counted.

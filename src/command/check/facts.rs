@@ -9,6 +9,9 @@ use crate::quantity;
 /// Share of the memory limit from which the used memory is notable.
 const NEARLY_FULL: f64 = 0.9;
 
+/// Maximum number of databases that are named because none of their keys expires.
+const LASTING_MAX: usize = 5;
+
 /// Facts about a server.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact")]
@@ -22,6 +25,8 @@ pub struct ServerFacts {
     keys: f64,
     keys_with_ttl: f64,
     databases: u32,
+    /// Names of databases none of whose keys expires, with the number of keys.
+    lasting: Vec<(String, f64)>,
     used: Option<f64>,
     /// The memory limit that the server reports or the configuration declares.
     limit: Option<f64>,
@@ -55,8 +60,13 @@ impl ServerFacts {
         };
         for database in info.section("Keyspace") {
             facts.databases += 1;
-            facts.keys += database.number_in_record("keys").unwrap_or(0.0);
-            facts.keys_with_ttl += database.number_in_record("expires").unwrap_or(0.0);
+            let number = |name| database.number_in_record(name);
+            facts.keys += number("keys").unwrap_or(0.0);
+            facts.keys_with_ttl += number("expires").unwrap_or(0.0);
+            let keys = number("keys").filter(|keys| *keys > 0.0);
+            if let Some(keys) = keys.filter(|_| number("expires") == Some(0.0)) {
+                facts.lasting.push((database.name.to_owned(), keys));
+            }
         }
         facts
     }
@@ -126,6 +136,9 @@ impl ServerFacts {
                 "can evict nothing: its policy evicts keys with a TTL, and no key has one."
                     .to_owned(),
             );
+        } else if self.keys > 0.0 && self.keys_with_ttl == 0.0 {
+            let (keys, none) = (keys_text(self.keys), none_expires(self.keys));
+            notable.push(format!("has {keys}, and {none}."));
         } else if self.keys > 0.0 && self.keys_with_ttl < self.keys {
             let without = self.keys - self.keys_with_ttl;
             let expire = if whole(without) == 1 {
@@ -138,6 +151,12 @@ impl ServerFacts {
             notable.push(format!(
                 "has {without} that never {expire}, {share} of all."
             ));
+            let lasting = self.lasting.iter().take(LASTING_MAX);
+            notable.extend(lasting.map(|(database, keys)| {
+                let database = one_line(database, 40);
+                let (keys_text, none) = (keys_text(*keys), none_expires(*keys));
+                format!("has {keys_text} in {database}, and {none}.")
+            }));
         }
         notable
     }
@@ -146,6 +165,14 @@ impl ServerFacts {
 /// Returns a number of keys with its noun.
 fn keys_text(keys: f64) -> String {
     quantity::counted(keys, "key", "keys")
+}
+
+/// Words that no key expires.
+fn none_expires(keys: f64) -> &'static str {
+    match whole(keys) {
+        1 => "it never expires",
+        _ => "none of them expires",
+    }
 }
 
 fn whole(keys: f64) -> u64 {
@@ -189,7 +216,7 @@ mod tests {
             |_| (),
         );
         assert_eq!(one.text(), "replica, 1 key");
-        let notable = "has 1 key that never expires, 100.0% of all.";
+        let notable = "has 1 key, and it never expires.";
         assert_eq!(one.notable(), [notable]);
     }
 
@@ -207,8 +234,12 @@ mod tests {
         );
         assert_eq!(
             about("expires=2", "expires=0"),
-            "has 2 keys that never expire, 0.1% of all."
+            "has 2 keys that never expire, 0.1% of all. has 2 keys in db3, and none of them expires."
         );
+        let none = INFO.replace("expires=2", "expires=0");
+        let none = none.replace("expires=1500", "expires=0");
+        let notable = facts(&none, |_| ()).notable().join(" ");
+        assert_eq!(notable, "has 1,502 keys, and none of them expires.");
         let none = INFO
             .replace("expires=2", "expires=0")
             .replace("expires=1500", "expires=0");

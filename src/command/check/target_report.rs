@@ -5,7 +5,58 @@ use std::fmt::{self, Write as _};
 use tokio::task::JoinError;
 
 use super::super::palette::{Palette, TextMeaning};
+use super::super::wrap::wrapped;
 use crate::output::plain;
+
+/// Width of the names of parts, with the blanks around them.
+const NAMES: usize = 21;
+
+/// Width of a terminal below which its lines are wrapped as if it had this width.
+const WIDTH_MIN: usize = 60;
+
+/// The colors and the width of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReportStyle {
+    /// Whether to use colors.
+    pub(super) palette: Palette,
+    /// The width at which lines are wrapped; `None` if they are not.
+    width: Option<usize>,
+}
+
+impl ReportStyle {
+    /// Text for files and pipes.
+    #[cfg(test)]
+    pub(super) const PLAIN: Self = Self {
+        palette: Palette::Plain,
+        width: None,
+    };
+
+    /// Returns the style for a terminal of this width, or for files and pipes.
+    pub(super) fn new(palette: Palette, width: Option<usize>) -> Self {
+        let width = width.map(|width| width.max(WIDTH_MIN));
+        Self { palette, width }
+    }
+
+    fn wrapped(self, text: &str, indent: usize) -> String {
+        self.width
+            .map_or_else(|| text.to_owned(), |width| wrapped(text, width, indent))
+    }
+
+    /// Returns a text in the color of its meaning, whose lines all start in this column.
+    pub(super) fn beside(
+        self,
+        column: usize,
+        meaning: TextMeaning,
+        text: fmt::Arguments<'_>,
+    ) -> String {
+        let rest = Self {
+            width: self.width.map(|width| width.saturating_sub(column)),
+            ..self
+        };
+        let break_and_blanks = format!("\n{}", " ".repeat(column));
+        painted(rest, meaning, text, 0).replace('\n', &break_and_blanks)
+    }
+}
 
 /// The block of one target.
 #[derive(Debug)]
@@ -19,11 +70,11 @@ pub(super) struct TargetReport {
     failure: Option<String>,
     /// The collectors, and parts of the sweep, that do not work.
     faulty: Vec<String>,
-    palette: Palette,
+    style: ReportStyle,
 }
 
 impl TargetReport {
-    pub(super) fn new(palette: Palette) -> Self {
+    pub(super) fn new(style: ReportStyle) -> Self {
         Self {
             name: String::new(),
             text: String::new(),
@@ -31,13 +82,13 @@ impl TargetReport {
             notable: Vec::new(),
             failure: None,
             faulty: Vec::new(),
-            palette,
+            style,
         }
     }
 
     /// Returns the report of a check that panicked.
-    pub(super) fn broken(name: String, error: &JoinError, palette: Palette) -> Self {
-        let mut report = Self::new(palette);
+    pub(super) fn broken(name: String, error: &JoinError, style: ReportStyle) -> Self {
+        let mut report = Self::new(style);
         report.text_line(TextMeaning::Heading, format_args!("{name}"));
         let reason = "was not checked, because of a defect of this program";
         report.text_line(TextMeaning::Wrong, format_args!("  {reason}: {error}"));
@@ -49,8 +100,8 @@ impl TargetReport {
 
     /// Adds the name of the target, and what belongs to it.
     pub(super) fn heading(&mut self, name: &str, rest: fmt::Arguments<'_>) {
-        let name = painted(self.palette, TextMeaning::Heading, format_args!("{name}"));
-        let rest = painted(self.palette, TextMeaning::Neutral, rest);
+        let name = painted(self.style, TextMeaning::Heading, format_args!("{name}"), 4);
+        let rest = painted(self.style, TextMeaning::Neutral, rest, 4);
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{name} {rest}");
     }
@@ -58,11 +109,17 @@ impl TargetReport {
     /// Adds a line of text.
     pub(super) fn text_line(&mut self, meaning: TextMeaning, line: fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
-        let _ = writeln!(self.text, "{}", painted(self.palette, meaning, line));
+        let _ = writeln!(self.text, "{}", painted(self.style, meaning, line, 4));
+    }
+
+    /// Adds a line to copy, which is never wrapped.
+    pub(super) fn verbatim(&mut self, line: fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.text, "{}", plain(&line.to_string()));
     }
 
     fn item(&mut self, meaning: TextMeaning, name: &str, line: fmt::Arguments<'_>) {
-        let line = painted(self.palette, meaning, line);
+        let line = self.style.beside(NAMES, meaning, line);
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "  {name:<18} {line}");
     }
@@ -119,18 +176,25 @@ impl TargetReport {
     }
 }
 
-/// Returns a text in the color of its meaning. The text itself can contain no control characters,
-/// so that a server cannot select a color.
-pub(super) fn painted(palette: Palette, meaning: TextMeaning, text: fmt::Arguments<'_>) -> String {
-    palette.paint(meaning, &plain(&text.to_string()))
+/// Returns a text in the color of its meaning, whose lines after the first start with `indent`
+/// blanks. The text itself can contain no control characters, so that a server cannot select a
+/// color.
+pub(super) fn painted(
+    style: ReportStyle,
+    meaning: TextMeaning,
+    text: fmt::Arguments<'_>,
+    indent: usize,
+) -> String {
+    let text = style.wrapped(&plain(&text.to_string()), indent);
+    style.palette.paint(meaning, &text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn filled(palette: Palette) -> TargetReport {
-        let mut report = TargetReport::new(palette);
+    fn filled(style: ReportStyle) -> TargetReport {
+        let mut report = TargetReport::new(style);
         "cache".clone_into(&mut report.name);
         report.heading("cache", format_args!("(127.0.0.1:6379)"));
         report.line("polls", format_args!("every 5s"));
@@ -143,7 +207,7 @@ mod tests {
 
     #[test]
     fn colors_tell_faults_from_warnings() {
-        let report = filled(Palette::Colored);
+        let report = filled(ReportStyle::new(Palette::Colored, None));
         assert_eq!(
             report.text,
             "\u{1b}[1mcache\u{1b}[0m (127.0.0.1:6379)\n  \
@@ -165,18 +229,32 @@ mod tests {
     #[test]
     fn text_without_colors_has_no_codes() {
         assert_eq!(
-            filled(Palette::Plain).text,
+            filled(ReportStyle::PLAIN).text,
             "cache (127.0.0.1:6379)\n  polls              every 5s\n  info               works\n  \
              sweep              denied: grant +randomkey\n  \
              slowlog            denied \\u001b[32mby the server\n"
         );
     }
 
+    #[test]
+    fn lines_fit_into_a_terminal_except_the_rule_to_copy() {
+        let mut report = filled(ReportStyle::new(Palette::Plain, Some(80)));
+        report.line("polls", format_args!("{}", "every 5s, ".repeat(12)));
+        report.failed(&"the server is gone ".repeat(9));
+        let (lines, rule) = (report.text.lines().count(), "+ping ".repeat(20));
+        let widest = report.text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(80), "{}", report.text);
+        let indented = format!("every 5s,\n{}every 5s,", " ".repeat(NAMES));
+        assert!(report.text.contains(&indented), "{}", report.text);
+        report.verbatim(format_args!("    {rule}"));
+        assert_eq!(report.text.lines().count(), lines + 1);
+    }
+
     #[tokio::test]
     async fn panicked_check_has_the_name_of_its_target() {
         let check = tokio::spawn(async { panic!("a defect") });
         let error = check.await.unwrap_err();
-        let report = TargetReport::broken("cache".to_owned(), &error, Palette::Plain);
+        let report = TargetReport::broken("cache".to_owned(), &error, ReportStyle::PLAIN);
         assert!(report.text.starts_with("cache\n"), "{}", report.text);
         let sentences: Vec<_> = report.sentences().collect();
         let expected = "cache was not checked.".to_owned();

@@ -1,8 +1,9 @@
 //! The layout of the table: its width, colors and number of rows.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
-use super::super::palette::{Palette, TextMeaning};
+use super::super::palette::{Palette, TextMeaning, width_of};
+use super::super::wrap;
 
 /// Width of a table that is not for a terminal, in characters. Wider ones are hard to read.
 const WIDTH: usize = 100;
@@ -35,20 +36,40 @@ impl Layout {
     /// Returns the layout for standard output: that of its terminal, if it is one.
     #[must_use]
     pub fn of_output(rows: Option<usize>) -> Self {
+        Self::new(width_of(&io::stdout()), Palette::of_output(), rows)
+    }
+
+    /// Returns the layout for standard error, without colors.
+    #[must_use]
+    pub fn of_errors(rows: Option<usize>) -> Self {
+        Self::new(width_of(&io::stderr()), Palette::Plain, rows)
+    }
+
+    /// Returns the layout for a terminal of this width, or for files and pipes.
+    fn new(width: Option<usize>, palette: Palette, rows: Option<usize>) -> Self {
         let rows = rows.unwrap_or(usize::MAX);
-        if !io::stdout().is_terminal() {
-            return Self {
+        match width {
+            None => Self {
                 rows,
                 ..Self::PLAIN
-            };
+            },
+            Some(width) => Self {
+                width: width.max(WIDTH_MIN),
+                is_terminal: true,
+                palette,
+                rows,
+            },
         }
-        let size = terminal_size::terminal_size();
-        let width = size.map_or(WIDTH, |(terminal_size::Width(width), _)| width.into());
-        Self {
-            width: width.max(WIDTH_MIN),
-            is_terminal: true,
-            palette: Palette::of_output(),
-            rows,
+    }
+
+    /// Returns a text of whole sentences. On a terminal, it is wrapped, and its lines after the first
+    /// start with `indent` blanks.
+    #[must_use]
+    pub fn wrapped(&self, text: &str, indent: usize) -> String {
+        if self.is_terminal {
+            wrap::wrapped(text, self.width, indent)
+        } else {
+            text.to_owned()
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::kept_name::KeptName;
+use super::layout::Layout;
 use super::report::Report;
 use super::table::NAME_MAX;
 use crate::config::TtlPolicy;
@@ -23,6 +24,9 @@ const PLACES_MAX: usize = 1_000;
 
 /// Maximum length of a shown name, in characters.
 const SHOWN_MAX: usize = 100;
+
+/// Column of the names of the largest keys.
+const NAMES_INDENT: usize = 14;
 
 /// A key that a pass has seen.
 #[derive(Clone, Copy, Debug)]
@@ -174,7 +178,7 @@ impl KeptNames {
 
 /// Returns the table of the largest keys.
 #[must_use]
-pub fn largest_text(largest: &[SizedKey], report: &Report) -> String {
+pub fn largest_text(largest: &[SizedKey], report: &Report, layout: &Layout) -> String {
     if largest.is_empty() {
         return "\nLargest keys: none with known memory.\n".to_owned();
     }
@@ -190,14 +194,15 @@ pub fn largest_text(largest: &[SizedKey], report: &Report) -> String {
             String::new()
         };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{size:>12}{database}  {namespace}  {name}");
+        let line = format!("{size:>12}{database}  {namespace}  {name}");
+        let _ = writeln!(text, "{}", layout.wrapped(&line, NAMES_INDENT));
     }
     text
 }
 
 /// Returns the examples of broken policies, a line for each.
 #[must_use]
-pub fn examples_text(broken: &[BrokenPolicy], report: &Report) -> String {
+pub fn examples_text(broken: &[BrokenPolicy], report: &Report, layout: &Layout) -> String {
     if broken.is_empty() {
         return "\nKeys that break a policy: none among those whose TTLs were queried.\n"
             .to_owned();
@@ -218,14 +223,16 @@ pub fn examples_text(broken: &[BrokenPolicy], report: &Report) -> String {
         }
         if !without_ttl.is_empty() {
             let keys: Vec<String> = without_ttl.iter().map(shown).collect();
-            let _ = writeln!(text, "- {place}, no TTL: {}", keys.join(", "));
+            let line = format!("- {place}, no TTL: {}", keys.join(", "));
+            let _ = writeln!(text, "{}", layout.wrapped(&line, 2));
         }
         if !beyond_max.is_empty() {
             let keys = beyond_max.iter();
             let keys = keys
                 .map(|(key, left)| format!("{} ({})", shown(key), quantity::long_duration(*left)));
             let keys: Vec<String> = keys.collect();
-            let _ = writeln!(text, "- {place}, TTL too long: {}", keys.join(", "));
+            let line = format!("- {place}, TTL too long: {}", keys.join(", "));
+            let _ = writeln!(text, "{}", layout.wrapped(&line, 2));
         }
     }
     text
@@ -289,7 +296,7 @@ mod tests {
             .map(|key| (key.key.length(), key.bytes))
             .collect();
         assert_eq!(found, [(9_000, 2_048), (5, 8)]);
-        let text = largest_text(&largest, &report(Vec::new()));
+        let text = largest_text(&largest, &report(Vec::new()), &Layout::PLAIN);
         assert!(
             text.contains("         8 B  session  b\\u{1b}[2J\n"),
             "{text}"
@@ -322,11 +329,11 @@ mod tests {
         let largest = names.largest(&name_of);
         let sizes: Vec<_> = largest.iter().map(|key| key.bytes).collect();
         assert_eq!(sizes, [21, 20]);
-        let text = largest_text(&largest, &report(Vec::new()));
+        let text = largest_text(&largest, &report(Vec::new()), &Layout::PLAIN);
         assert_eq!(text.matches("x… (601 bytes)\n").count(), 2, "{text}");
         let broken = names.broken(&name_of);
         assert_eq!(broken[0].without_ttl.len(), 2);
-        let text = examples_text(&broken, &report(Vec::new()));
+        let text = examples_text(&broken, &report(Vec::new()), &Layout::PLAIN);
         assert_eq!(text.matches("x… (601 bytes)").count(), 2, "{text}");
     }
 
@@ -353,7 +360,7 @@ mod tests {
         assert_eq!(broken.len(), 1);
         let names: Vec<_> = broken[0].without_ttl.iter().map(KeptName::text).collect();
         assert_eq!(names, ["never:0", "never:1", "never:2"]);
-        let text = examples_text(&broken, &report(Vec::new()));
+        let text = examples_text(&broken, &report(Vec::new()), &Layout::PLAIN);
         assert_eq!(
             text,
             "\nKeys that break a policy:\n- session, no TTL: never:0, never:1, never:2\n\

@@ -45,15 +45,16 @@ pub(super) fn print(
             if let Some(rest) = rest {
                 text.push_str(&watch::footer(rest));
             }
+            text.push_str(&table::notable(report, &layout));
             draw(&text, &layout, rest.is_some(), out)?;
         }
         (Output::Table, Some((sampled, suggestions))) => {
-            let layout = Layout {
-                rows: layout.rows,
-                ..Layout::PLAIN
-            };
+            let layout = Layout::of_errors(rows(arguments));
             Plain(io::stderr()).write_all(tables(findings, &layout).as_bytes())?;
             Plain(&mut *out).write_all(block(report, *sampled, suggestions).as_bytes())?;
+            // The verdict ends the output also on a terminal, which gets both streams.
+            out.flush()?;
+            Plain(io::stderr()).write_all(table::notable(report, &layout).as_bytes())?;
         }
     }
     out.flush()
@@ -74,14 +75,14 @@ pub(super) fn print_failure(
     let text = |has_table| watch::failure_text(&error.to_string(), rest, has_table);
     match arguments.output {
         Output::Table if layout.is_terminal => {
-            let table = last.or(partial).map(|findings| tables(findings, &layout));
-            let error = layout.warned(&text(last.is_some()));
+            let table = last.or(partial).map(|findings| whole(findings, &layout));
+            let error = layout.warned(&layout.wrapped(&text(last.is_some()), 0));
             let text = format!("{}\n{error}\n", table.unwrap_or_default());
             draw(&text, &layout, true, out)?;
         }
         Output::Table => {
             let partial = partial.filter(|_| last.is_none());
-            let table = partial.map(|findings| tables(findings, &layout));
+            let table = partial.map(|findings| whole(findings, &layout));
             Plain(&mut *out).write_all(table.unwrap_or_default().as_bytes())?;
             complain(&text(false));
         }
@@ -95,7 +96,12 @@ pub(super) fn print_failure(
 }
 
 fn layout(arguments: &NamespacesArguments) -> Layout {
-    Layout::of_output(arguments.top.and_then(|top| usize::try_from(top).ok()))
+    Layout::of_output(rows(arguments))
+}
+
+/// Returns the maximum number of namespaces in the table, if there is one.
+fn rows(arguments: &NamespacesArguments) -> Option<usize> {
+    arguments.top.and_then(|top| usize::try_from(top).ok())
 }
 
 /// Writes a table, instead of the previous one if a terminal is redrawn.
@@ -122,6 +128,11 @@ fn document(findings: &PassFindings) -> String {
     json::document(&findings.report, &additions)
 }
 
+/// Returns the table, what the flags add to it, and what is notable.
+fn whole(findings: &PassFindings, layout: &Layout) -> String {
+    tables(findings, layout) + &table::notable(&findings.report, layout)
+}
+
 /// Returns the table, and what the flags add to it.
 fn tables(findings: &PassFindings, layout: &Layout) -> String {
     let report = &findings.report;
@@ -131,10 +142,10 @@ fn tables(findings: &PassFindings, layout: &Layout) -> String {
         text.push_str(&changes);
     }
     if let Some(largest) = &findings.largest {
-        text.push_str(&named::largest_text(largest, report));
+        text.push_str(&named::largest_text(largest, report, layout));
     }
     if let Some(broken) = &findings.broken {
-        text.push_str(&named::examples_text(broken, report));
+        text.push_str(&named::examples_text(broken, report, layout));
     }
     text
 }

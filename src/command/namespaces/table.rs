@@ -61,23 +61,16 @@ const IF_NARROW: [usize; 8] = [6, 13, 3, 10, BARS, 11, 7, 9];
 
 type TableRow = [String; HEADINGS.len()];
 
-/// Returns the heading, the table with its total, what is notable, and notes on how to read it.
+/// Returns the heading, the table with its total, and notes on how to read it.
 #[must_use]
 pub fn text(report: &Report, layout: &Layout) -> String {
-    let mut text = heading(report);
+    let mut text = heading(report, layout);
     let lines = lines(report, layout);
     let columns = choose(&lines, report.databases.len() > 1, layout);
     if !report.rows.is_empty() {
         text.push('\n');
         text.push_str(&aligned(&lines, &columns.shown, layout));
         text.push_str(&hidden_rows(report, layout));
-    }
-    let verdict = verdict::sentences(report);
-    if !verdict.is_empty() {
-        let _ = writeln!(text, "\n{}", layout.emphasized("Notable:"));
-        for sentence in verdict {
-            let _ = writeln!(text, "- {sentence}");
-        }
     }
     let left_out = columns.left_out.iter();
     let left_out = left_out.filter_map(|place| HEADINGS.get(*place).copied());
@@ -87,17 +80,34 @@ pub fn text(report: &Report, layout: &Layout) -> String {
         text.push('\n');
     }
     for note in notes {
-        text.push_str(&note);
+        text.push_str(&layout.wrapped(&note, 0));
         text.push('\n');
     }
     text
 }
 
-fn heading(report: &Report) -> String {
+/// Returns what is notable, to end the output.
+#[must_use]
+pub fn notable(report: &Report, layout: &Layout) -> String {
+    let sentences = verdict::sentences(report);
+    if sentences.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", layout.emphasized("Notable:"));
+    for sentence in sentences {
+        let sentence = layout.wrapped(&format!("- {sentence}"), 2);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{sentence}");
+    }
+    text
+}
+
+fn heading(report: &Report, layout: &Layout) -> String {
     let mut text = format!("{} ({})", report.target, report.address);
     if let Some(server) = &report.server {
         let _ = write!(text, ", {server}");
     }
+    let mut text = layout.wrapped(&text, 0);
     let seconds = report.duration.as_secs_f64();
     let seen = quantity::whole_counted(report.keys_seen, "key", "keys");
     let outcome = match report.end {
@@ -121,7 +131,8 @@ fn hidden_rows(report: &Report, layout: &Layout) -> String {
         return String::new();
     }
     let (rows, all) = (layout.rows, report.rows.len());
-    format!("The table has {rows} of {all} namespaces; --top {all} shows all.\n")
+    let note = format!("The table has {rows} of {all} namespaces; --top {all} shows all.");
+    layout.wrapped(&note, 0) + "\n"
 }
 
 fn lines(report: &Report, layout: &Layout) -> Vec<TableRow> {
@@ -353,16 +364,18 @@ session    2,000   66.7%    3.0 MiB  1.5 KiB   1,000      15m–1h       1h     
 größe      1,000   33.3%  500.0 KiB    512 B     500      15m–1h       1h           -  2.0 KiB
 total      3,000  100.0%    3.5 MiB  1.2 KiB   1,500                            1,000  2.0 KiB
 
-Notable:
-- session uses 86.0% of the memory of all namespaces.
-- session has 1,000 keys without a TTL, which its policy requires.
-
 TTLs are remaining TTLs. TTL MEDIAN is the histogram bucket that contains the median. \
 TTL MAX is the longest one seen.
 The pass caused 6,000 lookups, which count in the hit ratio of the server.
 The namespaces use 50.0% of the memory that the server uses for its data.
 ";
         assert_eq!(text(&report, &Layout::PLAIN), expected);
+        let expected = "
+Notable:
+- session uses 86.0% of the memory of all namespaces.
+- session has 1,000 keys without a TTL, which its policy requires.
+";
+        assert_eq!(notable(&report, &Layout::PLAIN), expected);
     }
 
     /// Returns the report of two namespaces, of which one is idle and one expires.
@@ -557,6 +570,28 @@ The namespaces use 50.0% of the memory that the server uses for its data.
         for note in ["TTL MAX is", "EXPIRE 5m is", "IDLE 10m is"] {
             assert!(!text.contains(note), "{note}\n{text}");
         }
+    }
+
+    #[test]
+    fn sentences_fit_into_the_width_of_a_terminal() {
+        let mut report = aging_report();
+        report.server = Some("redis 7.0 standalone".repeat(4));
+        for row in &mut report.rows {
+            row.ttl.required = true;
+            row.name = format!("会话{}", "x".repeat(30));
+        }
+        let all = text(&report, &TERMINAL) + &notable(&report, &TERMINAL);
+        let plain = all.replace("\u{1b}[0m", "").replace("\u{1b}[1m", "");
+        let plain = plain.replace("\u{1b}[36m", "").replace("\u{1b}[31m", "");
+        let widest = plain.lines().map(width).max();
+        assert!(widest <= Some(80), "{widest:?}\n{plain}");
+        assert!(
+            plain.contains("without a\n  TTL, which its policy requires."),
+            "{plain}"
+        );
+        // Files keep one sentence on each line, so that it can be found.
+        let text = text(&report, &Layout::PLAIN);
+        assert!(text.contains("contains the median. TTL"), "{text}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Words what is notable in a report. Pure, and used by the table and the JSON document.
 
+use std::fmt::Write as _;
+
 use super::report::{Report, Total, idle_share};
 use super::table::NAME_MAX;
 use crate::config::OnEviction;
@@ -25,6 +27,12 @@ const LONG_IDLE: f64 = 3_600.0;
 /// Evictions per second from which the server counts as evicting.
 const EVICTING: f64 = 0.5;
 
+/// Share of keys without a TTL from which none is taken to expire, if no TTL was seen.
+const LASTING_SHARE: f64 = 0.9;
+
+/// Maximum number of sentences on namespaces without TTLs.
+const LASTING_MAX: usize = 10;
+
 /// Returns a sentence for everything that is notable, in the order of the rows.
 ///
 /// An estimate is notable only if its whole 95 % interval is.
@@ -32,9 +40,21 @@ const EVICTING: f64 = 0.5;
 pub fn sentences(report: &Report) -> Vec<String> {
     let total = report.total();
     let is_evicting = report.removed.evicted_per_second() >= Some(EVICTING);
+    let has_databases = report.databases.len() > 1;
     let mut sentences = Vec::new();
+    let mut lasting = 0_usize;
     for row in &report.rows {
-        let name = one_line(&row.name, NAME_MAX);
+        let mut name = one_line(&row.name, NAME_MAX);
+        if has_databases {
+            // Writing to a string cannot fail.
+            let _ = write!(name, " (db{})", row.database);
+        }
+        if let Some(keys) = never_expiring(row) {
+            lasting += 1;
+            if lasting <= LASTING_MAX {
+                sentences.push(format!("{name}: {keys}."));
+            }
+        }
         let found = [
             large(row, &total, report.rows.len()),
             above_quota(row),
@@ -45,6 +65,12 @@ pub fn sentences(report: &Report) -> Vec<String> {
         ];
         let found = found.into_iter().flatten();
         sentences.extend(found.map(|what| format!("{name} {what}.")));
+    }
+    let more = lasting.saturating_sub(LASTING_MAX);
+    if more > 0 {
+        let more =
+            quantity::whole_counted(more as u64, "more namespace has", "more namespaces have");
+        sentences.push(format!("{more} only keys that never expire."));
     }
     sentences
 }
@@ -71,6 +97,18 @@ fn above_quota(row: &Finding) -> Option<String> {
             quantity::long_bytes(quota),
         );
         format!("uses {memory}, more than its quota of {quota}")
+    })
+}
+
+/// Returns the number of keys of a namespace none of whose keys expires. A policy that requires a TTL
+/// has its own sentence.
+fn never_expiring(row: &Finding) -> Option<String> {
+    let (without, all) = (row.estimate.without_ttl?, row.estimate.keys.value);
+    let is_lasting = least(without) >= (LASTING_SHARE * all).max(1.0);
+    (is_lasting && row.estimate.longest_ttl.is_none() && !row.ttl.required).then(|| {
+        let keys = quantity::estimated(without.value, without.error);
+        let expire = quantity::noun(&keys, "key never expires", "keys never expire");
+        format!("{keys} {expire}")
     })
 }
 
@@ -195,6 +233,57 @@ mod tests {
         ] {
             assert_eq!(sentences_about(change), Vec::<String>::new());
         }
+    }
+
+    /// Changes a namespace to one with this many keys, none of which expires.
+    fn last(row: &mut Finding, keys: f64) {
+        row.estimate.keys = estimate(keys, 0.0);
+        row.estimate.without_ttl = Some(estimate(keys, 0.0));
+        (row.estimate.ttl, row.estimate.longest_ttl) = (None, None);
+    }
+
+    #[test]
+    fn namespace_without_any_ttl_is_named() {
+        let about = |change: fn(&mut Finding)| sentences_about(change).join("\n");
+        assert_eq!(
+            about(|row| last(row, 292.0)),
+            "session: 292 keys never expire."
+        );
+        assert_eq!(about(|row| last(row, 1.0)), "session: 1 key never expires.");
+        let required = about(|row| {
+            last(row, 292.0);
+            row.ttl.required = true;
+        });
+        assert_eq!(
+            required,
+            "session has 292 keys without a TTL, which its policy requires."
+        );
+        // A sample of a few keys proves nothing about the others.
+        let few = about(|row| {
+            last(row, 1_000.0);
+            row.estimate.without_ttl = Some(estimate(1_000.0, 300.0));
+        });
+        assert_eq!(few, "");
+        assert_eq!(about(|row| last(row, 0.0)), "");
+    }
+
+    #[test]
+    fn many_namespaces_without_ttls_are_counted() {
+        let rows = (0..13).map(|at| {
+            let mut row = row(&format!("n{at}"), 7, 9, 9.0);
+            last(&mut row, 9.0);
+            row
+        });
+        let mut report = report(rows.collect());
+        let other = report.databases[0];
+        report.databases.push(other);
+        let found = sentences(&report);
+        assert_eq!(found.len(), LASTING_MAX + 1, "{found:?}");
+        assert_eq!(found[9], "n9 (db7): 9 keys never expire.");
+        assert_eq!(
+            found[10],
+            "3 more namespaces have only keys that never expire."
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub fn text(comparison: &Comparison, target: &str, layout: &Layout) -> String {
         text.push_str(&table(&comparison.changes, layout));
     }
     for note in notes(comparison, target, layout) {
-        text.push_str(&note);
+        text.push_str(&layout.wrapped(&note, 0));
         text.push('\n');
     }
     text
