@@ -25,13 +25,11 @@ use crate::poll;
 use crate::publish::Board;
 use crate::requested::Requested;
 use crate::supervise::supervise;
-use crate::telemetry::{Counter, Telemetry};
+use crate::telemetry::{PanickedTask, Telemetry};
 
 mod reload;
 
 use reload::{Discovered, Reloader, record_load};
-
-const SERVICE_PANICS: Counter<1> = Counter::named("redis_exporter_service_panics_total");
 
 /// Maximum time from the first signal to the end of the process, even if tasks hang.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
@@ -180,7 +178,7 @@ async fn serve_aside(
 fn start_pages(board: &Board, telemetry: &Telemetry, names: Arc<ArcSwap<Names>>) -> JoinHandle<()> {
     let (emptied, counted) = (board.clone(), telemetry.clone());
     let on_break = move || {
-        counted.count(SERVICE_PANICS, ["pages"]);
+        counted.count_panic(PanickedTask::Service("pages"));
         emptied.clear_pages();
     };
     let (board, telemetry) = (board.clone(), telemetry.clone());
@@ -191,7 +189,7 @@ fn start_pages(board: &Board, telemetry: &Telemetry, names: Arc<ArcSwap<Names>>)
 /// Applies changed certificates and passwords of the HTTP server.
 fn follow_files(gate: &http::Gate, telemetry: &Telemetry) -> JoinHandle<()> {
     let (gate, counted) = (gate.clone(), telemetry.clone());
-    let on_break = move || counted.count(SERVICE_PANICS, ["files"]);
+    let on_break = move || counted.count_panic(PanickedTask::Service("files"));
     let task = move |_: bool| gate.clone().follow();
     tokio::spawn(supervise("files".to_owned(), on_break, task))
 }
@@ -199,7 +197,7 @@ fn follow_files(gate: &http::Gate, telemetry: &Telemetry) -> JoinHandle<()> {
 /// Publishes failures for pollers that no longer publish.
 fn watch_pollers(board: &Board, telemetry: &Telemetry) -> JoinHandle<()> {
     let (board, counted) = (board.clone(), telemetry.clone());
-    let on_break = move || counted.count(SERVICE_PANICS, ["watch"]);
+    let on_break = move || counted.count_panic(PanickedTask::Service("watch"));
     let task = move |_: bool| fleet::watch(board.clone());
     tokio::spawn(supervise("watch".to_owned(), on_break, task))
 }
@@ -207,7 +205,7 @@ fn watch_pollers(board: &Board, telemetry: &Telemetry) -> JoinHandle<()> {
 /// Reloads on request. A reload that panics leaves the targets unchanged.
 fn start_reloads(reloader: Reloader, requests: mpsc::Receiver<ReloadRequest>) -> JoinHandle<()> {
     let counted = reloader.telemetry.clone();
-    let on_break = move || counted.count(SERVICE_PANICS, ["reloads"]);
+    let on_break = move || counted.count_panic(PanickedTask::Service("reloads"));
     let state = Arc::new(Mutex::new((reloader, requests)));
     let task = move |is_restart: bool| {
         let state = Arc::clone(&state);

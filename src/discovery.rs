@@ -30,9 +30,7 @@ use crate::config::{Config, Endpoint, SourceKind, TargetSource};
 use crate::publish::{Attributes, ClusterMember};
 use crate::requested::Requested;
 use crate::supervise::supervise;
-use crate::telemetry::{Counter, Telemetry};
-
-const SERVICE_PANICS: Counter<1> = Counter::named("redis_exporter_service_panics_total");
+use crate::telemetry::{PanickedTask, Telemetry};
 
 /// Maximum number of lists that wait to be applied.
 const WAITING_LISTS: usize = 64;
@@ -172,7 +170,7 @@ impl Sources {
             run(Arc::clone(&started), requested.clone(), reporter)
         };
         let counted = self.telemetry.clone();
-        let on_break = move || counted.count(SERVICE_PANICS, ["discovery"]);
+        let on_break = move || counted.count_panic(PanickedTask::Service("discovery"));
         let supervised = supervise(source.name.clone(), on_break, task);
         RunningSource {
             source,

@@ -11,7 +11,7 @@ mod lines;
 pub mod openmetrics;
 mod page;
 
-pub use page::{Page, PageWriter};
+pub use page::{Page, PageWriter, gzip};
 
 use crate::metric::{
     Descriptor, FamilyRun, Kind, Names, Sample, SampleValue, Series, Snapshot, cut,

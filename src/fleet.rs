@@ -18,10 +18,9 @@ use crate::number::length;
 use crate::poll::{self, Start};
 use crate::publish::{Attributes, Board, Slot};
 use crate::supervise::supervise;
-use crate::telemetry::{Counter, Gauge, Telemetry};
+use crate::telemetry::{Gauge, PanickedTask, Telemetry};
 
 const TARGETS: Gauge<0> = Gauge::named("redis_exporter_targets");
-const PANICS: Counter<1> = Counter::named("redis_exporter_task_panics_total");
 
 /// Interval between the first polls of two targets, so that hundreds are not dialed at once.
 const FIRST_POLLS_APART: Duration = Duration::from_millis(10);
@@ -242,7 +241,7 @@ impl Fleet {
         };
         let (broken, telemetry, at) = (name.clone(), self.telemetry.clone(), Arc::clone(&place));
         let on_break = move || {
-            telemetry.count(PANICS, [&broken]);
+            telemetry.count_panic(PanickedTask::OfTarget(broken.clone()));
             // The last publication of the panicked task must not look fresh.
             poll::publish_break(&at, interval);
         };
@@ -312,7 +311,7 @@ impl Fleet {
         Task: Future<Output = ()> + Send + 'static,
     {
         let (broken, telemetry) = (name.clone(), self.telemetry.clone());
-        let on_break = move || telemetry.count(PANICS, [&broken]);
+        let on_break = move || telemetry.count_panic(PanickedTask::OfTarget(broken.clone()));
         tokio::spawn(supervise(name, on_break, task)).abort_handle()
     }
 

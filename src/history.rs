@@ -16,8 +16,14 @@ use sizes::HourlySizes;
 /// Maximum number of points.
 pub const POINTS: usize = 120;
 
+/// Minimum number of points that are kept, if polls are so rare that an hour has fewer.
+const POINTS_MIN: usize = 12;
+
 /// Minimum time that a point covers, in seconds.
 const STEP_MIN: f64 = 30.0;
+
+/// Time that the points cover, in seconds.
+const HOUR: f64 = 3_600.0;
 
 /// Number of points without a poll after which the next increase is not attributed to one point.
 const GAP_MAX: u64 = 2;
@@ -107,6 +113,8 @@ pub struct LastHour {
     step: f64,
     points: VecDeque<HourPart>,
     last: Option<LastPoll>,
+    /// End of the last failed poll, in seconds since the epoch.
+    failed_at: Option<f64>,
     /// Increases between the last two polls, per second; NaN if unknown.
     now: Option<Amounts>,
     sizes: HourlySizes,
@@ -169,6 +177,14 @@ impl LastHour {
         self.now = Some(rates);
     }
 
+    /// Forgets everything except when a poll failed.
+    pub fn clear(&mut self) {
+        *self = Self {
+            failed_at: self.failed_at,
+            ..Self::default()
+        };
+    }
+
     /// Records results of the sweep. `at` is in seconds since the epoch.
     pub fn record_namespaces(&mut self, at: f64, snapshot: &Snapshot) {
         self.sizes.record(at, snapshot);
@@ -185,9 +201,24 @@ impl LastHour {
         self.sizes.growth(database, name, bytes, now)
     }
 
-    /// Records a failed poll: the rates of now are unknown.
-    pub const fn record_failure(&mut self) {
+    /// Records a failed poll: the rates of now are unknown. `at` is its end in seconds since the epoch.
+    pub const fn record_failure(&mut self, at: f64) {
         self.now = None;
+        self.failed_at = Some(at);
+    }
+
+    /// Returns whether a poll failed in the last seconds.
+    #[must_use]
+    pub fn failed_within(&self, seconds: f64, now: f64) -> bool {
+        // A time in the future is one before the clock was set back.
+        let age = self.failed_at.map(|at| now - at);
+        age.is_some_and(|age| (0.0..=seconds).contains(&age))
+    }
+
+    /// Returns the number of points of an hour.
+    fn points_max(&self) -> usize {
+        let points = to_count((HOUR / self.step.max(STEP_MIN)).ceil());
+        usize::try_from(points).map_or(POINTS, |points| points.clamp(POINTS_MIN, POINTS))
     }
 
     fn step_at(&self, at: f64) -> u64 {
@@ -198,7 +229,7 @@ impl LastHour {
     fn point(&mut self, step: u64) -> Option<&mut HourPart> {
         let is_new = self.points.back().is_none_or(|last| last.step != step);
         if is_new {
-            if self.points.len() >= POINTS {
+            if self.points.len() >= self.points_max() {
                 self.points.pop_front();
             }
             self.points.push_back(HourPart {
@@ -298,7 +329,7 @@ impl LastHour {
             return Vec::new();
         };
         let last = self.step_at(now);
-        let oldest = last.saturating_sub(POINTS as u64 - 1);
+        let oldest = last.saturating_sub(self.points_max() as u64 - 1);
         let mut points = self.points.iter().peekable();
         (first.step.max(oldest)..=last)
             .map(|step| {

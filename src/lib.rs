@@ -6,6 +6,7 @@
 // `print!` and similar macros panic if the output cannot be written.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod access_rule;
 mod backoff;
 mod bounded_file;
 pub mod canary;

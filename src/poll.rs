@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::access_rule;
 use crate::backoff;
 use crate::clock;
 use crate::collector::function_stats::RunningFunction;
@@ -33,7 +34,7 @@ use crate::metric::Snapshot;
 use crate::outcome::{self, PollTiming, Success};
 use crate::publish::Slot;
 use crate::telemetry::{Counter, Durations, Telemetry};
-use crate::trace::Trace;
+use crate::trace::{AccessGrant, Trace};
 
 use rdb_file::RdbFile;
 
@@ -71,6 +72,8 @@ struct PollMemory {
     server: String,
     /// The record of the current poll.
     trace: Trace,
+    /// Whether the server rejects queries of the sweep.
+    is_sweep_rejected: bool,
     failures_in_a_row: u32,
     /// The thread that reads large replies.
     reading: Option<JoinHandle<()>>,
@@ -111,6 +114,7 @@ pub async fn run(
     sleep(start.first).await;
     loop {
         let started = Instant::now();
+        memory.is_sweep_rejected = report::is_sweep_rejected(&slot);
         // On the heap, so that a target takes no memory for its poll between two polls.
         let result = Box::pin(poll(&target, &mut memory, &telemetry)).await;
         telemetry.count(POLLS, [&target.name]);
@@ -215,11 +219,9 @@ async fn poll(
     circumstances.resting = memory.rests.resting(Instant::now());
     let round = poller.poll(target, &circumstances, deadline).await;
     memory.trace.pipelines = poller.take_pipelines();
-    let now_resting = poller.take_broken_by();
-    for script in now_resting {
-        memory
-            .rests
-            .begin(script, target.poll.interval, Instant::now());
+    for script in poller.take_broken_by() {
+        let interval = target.poll.interval;
+        memory.rests.begin(script, interval, Instant::now());
     }
     let mut round = match round {
         Ok(round) => round,
@@ -231,6 +233,9 @@ async fn poll(
         .end(|script| round.replies.received(script).is_some());
     memory.server = poller.server_text();
     memory.trace.rejected = poller.rejected_by(&round.collectors);
+    if memory.is_sweep_rejected || !memory.trace.rejected.is_empty() {
+        memory.trace.grant = grant(target, &round, poller);
+    }
     let mut on = round.collectors.iter();
     let file = on.find_map(|collector| (collector.file)(&round.replies));
     let circumstances = &mut round.replies.circumstances;
@@ -251,6 +256,11 @@ async fn poll(
         collectors: read.outcomes,
     };
     Ok((read.snapshot, success))
+}
+
+/// Returns the command that gives the user of a target the permissions for its queries.
+fn grant(target: &Target, round: &Round, poller: &Poller) -> Option<AccessGrant> {
+    access_rule::grant(target, &round.replies, &round.collectors, poller.rejected())
 }
 
 /// Adds the function that keeps the server busy to a failure. Does not query it again after one

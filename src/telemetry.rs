@@ -10,15 +10,19 @@ use std::time::Duration;
 
 use prometheus::{GaugeVec, Histogram, HistogramOpts, IntCounterVec, Opts, Registry, TextEncoder};
 
+mod panics;
 mod process;
+mod readings;
 mod rows;
 
+pub use panics::PanickedTask;
 pub use rows::{Counter, Durations, Gauge};
 
 use crate::encode::{Format, Labeled, PageWriter, openmetrics, prefixed};
 use crate::metric::{Descriptor, Names, Snapshot, Summary, Value};
 use crate::number::to_float;
 
+use panics::LastPanics;
 use process::Process;
 use rows::{ROWS, Storage, TelemetryRow};
 
@@ -44,6 +48,7 @@ pub struct Telemetry {
     /// `None` without process metrics.
     process: Option<Process>,
     registry: Registry,
+    panics: LastPanics,
     /// The values of each row, in the order of the rows.
     values: Arc<[Values]>,
 }
@@ -140,6 +145,7 @@ impl Telemetry {
             of_target,
             process: process_metrics.then(Process::new),
             registry,
+            panics: LastPanics::default(),
             values: values.into(),
         };
         let known = |value: Option<&'static str>| {

@@ -2,7 +2,7 @@
 //! the server rejects. Pure.
 //!
 //! It contains only the fixed words of queries, never the words that depend on data or settings, so
-//! it shows no key and no secret.
+//! it shows no key and no secret. Names of users are not secret.
 
 use std::time::Duration;
 
@@ -15,10 +15,23 @@ pub struct Trace {
     pub pipelines: Vec<SentPipeline>,
     /// Queries that the server rejected over this connection, in this poll or an earlier one.
     pub rejected: Vec<RejectedQuery>,
+    /// What would give the user the missing permissions; `None` if none is known to be missing.
+    pub grant: Option<AccessGrant>,
     /// The time of the whole poll, including the connection.
     pub took: Duration,
     /// The details of the failure, if the poll failed.
     pub failure: Option<String>,
+}
+
+/// A command that gives the user of a target the permissions that the target needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessGrant {
+    /// The command, with the name of the user and without a password.
+    pub command: String,
+    /// Whether it replaces the permissions of the user, and does not only add some.
+    pub replaces: bool,
+    /// Address of another server that needs it too.
+    pub also_at: Option<String>,
 }
 
 /// Commands that were sent together.

@@ -9,6 +9,7 @@ mod commands;
 mod condition;
 mod debug;
 mod detail;
+mod exporter_state;
 mod facts;
 mod highlights;
 mod html;
@@ -20,6 +21,7 @@ mod trends;
 pub use card::Card;
 pub use debug::document as debug;
 pub use detail::TargetDetail;
+pub use exporter_state::ExporterState;
 pub use facts::Seen;
 #[cfg(test)]
 pub use html::segment;

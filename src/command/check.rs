@@ -1,6 +1,5 @@
 //! `check`: connects to every target, and reports what works, what does not, and what is missing.
 
-mod access;
 mod canary;
 mod events;
 mod facts;
@@ -15,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::palette::{Palette, TextMeaning, width_of};
+use crate::access_rule;
 use crate::collector::{Collector, Replies};
 use crate::config::{Config, Credential, SourceKind, Target, credential_for, doubts};
 use crate::discovery::{SourceError, WatchedTarget, targets_now};
@@ -213,12 +213,12 @@ impl TargetReport {
     /// Adds the rule of a user who may send exactly what this configuration needs.
     fn access(&mut self, target: &Target, examined: &ExaminedTarget) {
         let (collectors, rejected) = (&examined.applicable, &examined.rejected);
-        let Some(rule) = access::rule(target, &examined.replies, collectors, rejected) else {
+        let Some(rule) = access_rule::rule(target, &examined.replies, collectors, rejected) else {
             return;
         };
         let from = target.sweep.from.as_ref().filter(|_| target.sweep.enabled);
         let also = from.map_or_else(String::new, |from| format!(", also at {}", from.address));
-        let how = access::how(target);
+        let how = access_rule::how(target);
         self.line("permissions", format_args!("{how}{also}"));
         self.verbatim(format_args!("    {rule}"));
     }

@@ -83,6 +83,16 @@ impl PageWriter {
     }
 }
 
+/// Compresses a text with gzip.
+#[must_use]
+pub fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut gzip = Gzip::new();
+    gzip.write(text, FlushCompress::None);
+    let mut packed = gzip.finish();
+    packed.shrink_to_fit();
+    packed
+}
+
 /// Moves the text into the compressor, if there is one.
 fn compress(gzip: &mut Option<Gzip>, text: &mut Vec<u8>) {
     if let Some(gzip) = gzip {

@@ -11,7 +11,7 @@ use crate::discovery::dns::message::{self, DnsResponse};
 use crate::discovery::groups::listing;
 use crate::http::{access, negotiation, target};
 use crate::publish::Board;
-use crate::view::{self, Filter, Overview};
+use crate::view::{self, ExporterState, Filter, Overview};
 
 /// Reads the parts of a request: the query string, and a value of a header after a line end.
 pub fn request(data: &[u8]) {
@@ -40,7 +40,12 @@ pub fn request(data: &[u8]) {
     }
     let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
     let filter = Filter::new(pairs.iter().map(|(name, value)| (&**name, &**value)));
-    let json = view::json(&Overview::new(Vec::new(), &filter, 1e9));
+    let json = view::json(&Overview::new(
+        Vec::new(),
+        &filter,
+        &ExporterState::default(),
+        1e9,
+    ));
     let is_json = serde_json::from_str::<serde_json::Value>(&json).is_ok();
     assert!(is_json, "{json}");
 }

@@ -5,18 +5,24 @@
 
 use std::sync::Arc;
 
-use hyper::StatusCode;
+use bytes::Bytes;
+use hyper::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
 
 use super::Services;
-use super::response::{self, HttpResponse};
+use super::negotiation;
+use super::response::{self, Document, HttpResponse};
 use super::target;
 use crate::clock;
 use crate::config::Route;
 use crate::publish::Slot;
+use crate::telemetry::{Gauge, PanickedTask, Telemetry};
 use crate::threads::Lane;
-use crate::view::{self, Card, Filter, Overview, Seen, TargetDetail};
+use crate::view::{self, Card, ExporterState, Filter, Overview, Seen, TargetDetail};
+
+const RELOADED: Gauge<0> = Gauge::named("redis_exporter_config_last_reload_successful");
+const DISCOVERED: Gauge<1> = Gauge::named("redis_exporter_discovery_success");
 
 /// Writes live pages.
 static LIVE: Lane = Lane::new("live pages", 1);
@@ -24,7 +30,7 @@ static LIVE: Lane = Lane::new("live pages", 1);
 const UNKNOWN_TARGET: &str = "There is no target with this name. The page at / lists all targets.";
 const UNKNOWN_RUNBOOK: &str = "There is no runbook with this name.";
 const UNKNOWN_FILE: &str = "There is no file with this name.";
-const NO_THREAD: &str = "The page could not be written. Try again.";
+pub(super) const NO_THREAD: &str = "The page could not be written. Try again.";
 
 /// Responds to a request for a page, its data, or one of its files.
 pub(super) async fn read(
@@ -32,21 +38,38 @@ pub(super) async fn read(
     route: Route,
     path: &str,
     query: Option<&str>,
+    headers: &HeaderMap,
 ) -> HttpResponse {
+    let accepts_gzip = negotiation::accepts_gzip(headers);
+    let wanted = |is_data| WantedPage {
+        is_data,
+        accepts_gzip,
+    };
     match route {
-        Route::Index => overview(services, query, false).await,
-        Route::Targets => overview(services, query, true).await,
-        Route::TargetView => detail(services, name_in(route, path), false).await,
-        Route::TargetData => detail(services, name_in(route, path), true).await,
+        Route::Index => overview(services, query, wanted(false)).await,
+        Route::Targets => overview(services, query, wanted(true)).await,
+        Route::TargetView => detail(services, name_in(route, path), wanted(false)).await,
+        Route::TargetData => detail(services, name_in(route, path), wanted(true)).await,
         Route::Runbook => match view::runbook_page(route.rest(path)) {
-            Some(page) => response::html(page),
+            Some(page) => written(|| page, wanted(false)).await,
             None => response::text(StatusCode::NOT_FOUND, UNKNOWN_RUNBOOK),
         },
         _ => match view::asset(route.rest(path)) {
-            Some(asset) => response::asset(asset.content_type, asset.content),
+            Some(asset) => match document(|| asset.content, accepts_gzip).await {
+                Some(content) => response::asset(asset.content_type, content),
+                None => response::not_yet(NO_THREAD),
+            },
             None => response::text(StatusCode::NOT_FOUND, UNKNOWN_FILE),
         },
     }
+}
+
+/// The form in which a client wants a page.
+#[derive(Clone, Copy, Debug)]
+struct WantedPage {
+    /// As JSON, not as HTML.
+    is_data: bool,
+    accepts_gzip: bool,
 }
 
 /// Returns the name of a target in a path.
@@ -68,25 +91,46 @@ pub(super) fn with_seen<T>(slot: &Slot, now: f64, describe: impl FnOnce(&Seen<'_
     })
 }
 
-async fn overview(services: &Services, query: Option<&str>, is_data: bool) -> HttpResponse {
+/// Returns what the exporter knows about itself.
+fn state(telemetry: &Telemetry) -> ExporterState {
+    let failed = |number: f64| number == 0.0;
+    let loads = telemetry.numbers(RELOADED);
+    let sources = telemetry.numbers(DISCOVERED).into_iter();
+    let sources = sources.filter(|(_, success)| failed(*success));
+    let panics = telemetry.panics().into_iter().map(|(task, age)| {
+        let task = match task {
+            PanickedTask::OfTarget(target) => format!("target {target}"),
+            PanickedTask::Service(name) => name.to_owned(),
+        };
+        (task, age.as_secs_f64())
+    });
+    ExporterState {
+        is_config_loaded: !loads.iter().any(|(_, success)| failed(*success)),
+        failed_sources: sources.flat_map(|(labels, _)| labels).collect(),
+        panics: panics.collect(),
+    }
+}
+
+async fn overview(services: &Services, query: Option<&str>, wanted: WantedPage) -> HttpResponse {
     let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let pairs: Vec<_> = pairs.collect();
     let filter = Filter::new(pairs.iter().map(|(name, value)| (&**name, &**value)));
     let (slots, paths) = (services.board.slots(), services.paths.clone());
+    let state = state(&services.telemetry);
     let write = move || {
         let now = clock::now();
         let cards = slots.iter().map(|slot| with_seen(slot, now, Card::of));
-        let model = Overview::new(cards.collect(), &filter, now);
-        if is_data {
+        let model = Overview::new(cards.collect(), &filter, &state, now);
+        if wanted.is_data {
             view::json(&model)
         } else {
             view::overview_page(&model, &paths.telemetry, &Route::listed(&paths))
         }
     };
-    written(write, is_data).await
+    written(write, wanted).await
 }
 
-async fn detail(services: &Services, name: String, is_data: bool) -> HttpResponse {
+async fn detail(services: &Services, name: String, wanted: WantedPage) -> HttpResponse {
     let Some(slot) = target::find_any(&services.board, &name) else {
         return response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET);
     };
@@ -94,20 +138,32 @@ async fn detail(services: &Services, name: String, is_data: bool) -> HttpRespons
     let write = move || {
         let slot: Arc<Slot> = slot;
         let model = with_seen(&slot, clock::now(), TargetDetail::of);
-        if is_data {
+        if wanted.is_data {
             view::json(&model)
         } else {
             view::detail_page(&model, has_scrape)
         }
     };
-    written(write, is_data).await
+    written(write, wanted).await
 }
 
-/// Writes a document on the separate thread.
-async fn written(write: impl FnOnce() -> String + Send + 'static, is_data: bool) -> HttpResponse {
-    match LIVE.run(write).await {
-        Ok(document) if is_data => response::live_json(document),
-        Ok(document) => response::html(document),
-        Err(_) => response::not_yet(NO_THREAD),
+/// Writes a page on the separate thread.
+async fn written(
+    write: impl FnOnce() -> String + Send + 'static,
+    wanted: WantedPage,
+) -> HttpResponse {
+    match document(write, wanted.accepts_gzip).await {
+        Some(document) if wanted.is_data => response::live_json(document),
+        Some(document) => response::html(document),
+        None => response::not_yet(NO_THREAD),
     }
+}
+
+/// Writes and compresses a document on the separate thread.
+pub(super) async fn document<Text: Into<Bytes>>(
+    write: impl FnOnce() -> Text + Send + 'static,
+    accepts_gzip: bool,
+) -> Option<Document> {
+    let write = move || Document::new(write(), accepts_gzip);
+    LIVE.run(write).await.ok()
 }

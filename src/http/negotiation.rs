@@ -51,7 +51,7 @@ fn format(headers: &HeaderMap) -> Format {
 }
 
 /// Returns whether the client accepts gzip. Codings that cannot be parsed are ignored.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers
         .get_all(ACCEPT_ENCODING)
         .iter()

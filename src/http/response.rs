@@ -8,11 +8,53 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use super::readers::{PageBody, Readers};
-use crate::encode::{Form, Format, Page};
+use crate::encode::{Form, Format, Page, gzip};
 
 /// A response with a complete body.
 pub(super) type HttpResponse = Response<PageBody>;
 
+/// Size from which a document is compressed, in bytes.
+const PACKED_MIN: usize = 1_024;
+
+/// A document, compressed if the client accepts that and it is worth it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Document {
+    body: Bytes,
+    is_compressed: bool,
+}
+
+impl Document {
+    /// Compresses a document if the client accepts gzip. Large ones take milliseconds.
+    pub(super) fn new(text: impl Into<Bytes>, accepts_gzip: bool) -> Self {
+        let text = text.into();
+        let is_compressed = accepts_gzip && text.len() > PACKED_MIN;
+        Self {
+            body: if is_compressed {
+                gzip(&text).into()
+            } else {
+                text
+            },
+            is_compressed,
+        }
+    }
+
+    /// Returns a response with the document.
+    fn response(self, content_type: HeaderValue) -> HttpResponse {
+        let mut response = Response::new(PageBody::own(self.body));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, content_type);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+        // Also if it is not compressed: another client may get it compressed.
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        if self.is_compressed {
+            headers.insert(CONTENT_ENCODING, GZIP);
+        }
+        response
+    }
+}
+
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const OPENMETRICS: HeaderValue =
@@ -51,7 +93,7 @@ pub(super) fn page(page: Page, wanted: Form, readers: &Readers) -> HttpResponse 
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     if page.is_compressed && wanted.is_compressed {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(CONTENT_ENCODING, GZIP);
     }
     response
 }
@@ -107,39 +149,52 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> HttpResponse {
 }
 
 /// Returns a JSON document.
-pub(super) fn json(document: String) -> HttpResponse {
-    let mut response = Response::new(PageBody::own(Bytes::from(document)));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
-    response
+pub(super) fn json(document: Document) -> HttpResponse {
+    document.response(JSON)
 }
 
 /// Returns a JSON document with live values.
-pub(super) fn live_json(document: String) -> HttpResponse {
+pub(super) fn live_json(document: Document) -> HttpResponse {
     let mut response = json(document);
     response.headers_mut().insert(CACHE_CONTROL, NOT_STORED);
     response
 }
 
 /// Returns a file of the pages.
-pub(super) fn asset(content_type: &'static str, content: &'static str) -> HttpResponse {
-    let mut response = Response::new(PageBody::own(Bytes::from_static(content.as_bytes())));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CACHE_CONTROL, STORED);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+pub(super) fn asset(content_type: &'static str, content: Document) -> HttpResponse {
+    let mut response = content.response(HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, STORED);
     response
 }
 
 /// Returns an HTML document.
-pub(super) fn html(document: String) -> HttpResponse {
-    let mut response = Response::new(PageBody::own(Bytes::from(document)));
+pub(super) fn html(document: Document) -> HttpResponse {
+    let mut response = document.response(HTML);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HTML);
     headers.insert(CONTENT_SECURITY_POLICY, OWN_FILES_ONLY);
     headers.insert(CACHE_CONTROL, NOT_STORED);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_documents_are_compressed_for_clients_that_accept_it() {
+        let of = |length, accepts_gzip| {
+            let text = "x".repeat(length);
+            let document = Document::new(text, accepts_gzip);
+            let length = document.body.len();
+            let response = html(document);
+            let vary = response.headers().get(VARY).cloned();
+            assert_eq!(vary, Some(HeaderValue::from_static("Accept-Encoding")));
+            (response.headers().contains_key(CONTENT_ENCODING), length)
+        };
+        assert_eq!(of(1_024, true), (false, 1_024));
+        assert_eq!(of(9_000, false), (false, 9_000));
+        let (is_compressed, length) = of(9_000, true);
+        assert!(is_compressed && length < 200, "{length}");
+    }
 }

@@ -120,9 +120,9 @@ async fn read(
     match route {
         Route::Metrics => metrics(services, headers, scraper).await,
         Route::Target => probe(services, query, headers, scraper).await,
-        Route::Discovery => discovery(services, headers),
+        Route::Discovery => discovery(services, headers).await,
         Route::ClusterNodes => match sd::cluster_nodes(&services.board.slots()) {
-            Some(nodes) => response::json(nodes),
+            Some(nodes) => list(nodes, headers).await,
             None => response::not_yet(NO_NODES),
         },
         Route::Health => healthy(&services.board),
@@ -133,12 +133,12 @@ async fn read(
         | Route::TargetView
         | Route::TargetData
         | Route::Runbook
-        | Route::Asset => live::read(services, route, uri.path(), query).await,
+        | Route::Asset => live::read(services, route, uri.path(), query, headers).await,
     }
 }
 
 /// Returns the list of targets, for the address at which Prometheus reached the exporter.
-fn discovery(services: &Services, headers: &HeaderMap) -> HttpResponse {
+async fn discovery(services: &Services, headers: &HeaderMap) -> HttpResponse {
     let configured = services.gate.external_address();
     let given = || headers.get(HOST).and_then(|host| host.to_str().ok());
     let address = configured.or_else(|| given().map(str::to_owned));
@@ -147,8 +147,17 @@ fn discovery(services: &Services, headers: &HeaderMap) -> HttpResponse {
         Some(address) => {
             let slots = services.board.slots();
             let is_encrypted = services.gate.acceptor().is_some();
-            response::json(sd::document(&slots, &address, is_encrypted))
+            list(sd::document(&slots, &address, is_encrypted), headers).await
         }
+    }
+}
+
+/// Returns a list in JSON, compressed if the client accepts that.
+async fn list(list: String, headers: &HeaderMap) -> HttpResponse {
+    let accepts_gzip = negotiation::accepts_gzip(headers);
+    match live::document(move || list, accepts_gzip).await {
+        Some(document) => response::json(document),
+        None => response::not_yet(live::NO_THREAD),
     }
 }
 

@@ -64,6 +64,14 @@ pub(super) fn publish(
     });
 }
 
+/// Returns whether the server rejects queries of the sweep of a target.
+pub(super) fn is_sweep_rejected(slot: &Slot) -> bool {
+    let namespaces = slot.namespaces();
+    let family = "redis_exporter_sweep_question_success";
+    let run = namespaces.as_ref().and_then(|found| found.family(family));
+    run.is_some_and(|run| run.samples().any(|sample| sample.number() == Some(0.0)))
+}
+
 /// Publishes a failed poll, for a task that panicked or hangs.
 pub fn publish_break(slot: &Slot, interval: Duration) {
     let polled_at = clock::time();

@@ -142,12 +142,15 @@ impl Slot {
     /// Adds a poll to the last hour, or forgets that if it is not to be remembered.
     fn remember(&self, publication: &Publication) {
         let mut history = self.locked_history();
-        if !self.keeps_history.load(Ordering::Acquire) {
-            *history = LastHour::default();
-        } else if publication.failure.is_some() {
-            history.record_failure();
-        } else {
-            history.record(publication.ended_at(), &publication.snapshot);
+        let keeps_history = self.keeps_history.load(Ordering::Acquire);
+        if !keeps_history {
+            history.clear();
+        }
+        let polled_at = publication.ended_at();
+        if publication.failure.is_some() {
+            history.record_failure(polled_at);
+        } else if keeps_history {
+            history.record(polled_at, &publication.snapshot);
         }
     }
 

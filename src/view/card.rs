@@ -110,8 +110,10 @@ pub struct Card {
     pub trends: Trends,
 }
 
-/// Ranges of the figures, in seconds. The first is that of the recording rules.
-const LONG: f64 = 300.0;
+/// The window of the recording rules, in seconds.
+pub(super) const FIVE_MINUTES: f64 = 300.0;
+
+/// The window of rates of keys, in seconds.
 const SHORT: f64 = 60.0;
 
 impl Card {
@@ -191,14 +193,14 @@ pub(super) fn max_clients(seen: &Seen<'_>) -> Option<f64> {
 
 /// Returns the hit ratio of the last five minutes; `None` without lookups.
 pub(super) fn hit_ratio(seen: &Seen<'_>) -> Option<f64> {
-    let increase = |count| seen.history.increase(count, LONG, seen.now);
+    let increase = |count| seen.history.increase(count, FIVE_MINUTES, seen.now);
     let (hits, misses) = (increase(Increase::Hits)?, increase(Increase::Misses)?);
     (hits + misses > 0.0).then(|| hits / (hits + misses))
 }
 
 /// Returns the mean time of a command in the last five minutes; `None` without commands.
 pub(super) fn command_seconds(seen: &Seen<'_>) -> Option<f64> {
-    let increase = |count| seen.history.increase(count, LONG, seen.now);
+    let increase = |count| seen.history.increase(count, FIVE_MINUTES, seen.now);
     let (busy, calls) = (increase(Increase::Busy)?, increase(Increase::Calls)?);
     (calls > 0.0).then(|| busy / calls)
 }

@@ -27,6 +27,7 @@ pub fn document(seen: &Seen<'_>) -> String {
     let Trace {
         pipelines,
         rejected,
+        grant,
         took,
         failure,
     } = &poll.trace;
@@ -56,6 +57,13 @@ pub fn document(seen: &Seen<'_>) -> String {
             text,
             "  {collector:<18} {command:<24} {}",
             visible(&query.remedy)
+        );
+    }
+    if let Some(grant) = grant {
+        let _ = writeln!(
+            text,
+            "\nPermissions to grant:\n  {}",
+            visible(&grant.command)
         );
     }
     text

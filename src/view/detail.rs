@@ -31,6 +31,17 @@ pub struct RejectedRow {
     pub remedy: String,
 }
 
+/// The command that gives the user of the target the missing permissions.
+#[derive(Debug, Serialize)]
+pub struct MissingPermissions {
+    /// The command, without a password.
+    pub command: String,
+    /// Whether it replaces the permissions of the user, and does not only add some.
+    pub replaces: bool,
+    /// Address of another server that needs it too, from which keys are read.
+    pub also_at: Option<String>,
+}
+
 /// The state of the sweep in one database.
 #[derive(Debug, Serialize)]
 pub struct SweptDatabase {
@@ -76,6 +87,8 @@ pub struct TargetDetail {
     pub commands: Vec<CommandRow>,
     /// Queries that the server rejects.
     pub rejected: Vec<RejectedRow>,
+    /// What grants the missing permissions; null if none is known to be missing.
+    pub grant: Option<MissingPermissions>,
     /// The state of the sweep.
     pub sweep: SweepState,
     /// The last hour.
@@ -107,6 +120,7 @@ impl TargetDetail {
             keys: keys(seen),
             commands: commands(seen),
             rejected: rejected(seen),
+            grant: grant(seen),
             sweep: sweep(seen),
             history: Trends::of(seen),
         }
@@ -162,6 +176,15 @@ fn rejected(seen: &Seen<'_>) -> Vec<RejectedRow> {
         }
     }
     rows
+}
+
+fn grant(seen: &Seen<'_>) -> Option<MissingPermissions> {
+    let grant = seen.poll?.trace.grant.as_ref()?;
+    Some(MissingPermissions {
+        command: grant.command.clone(),
+        replaces: grant.replaces,
+        also_at: grant.also_at.clone(),
+    })
 }
 
 fn sweep(seen: &Seen<'_>) -> SweepState {

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::card::{Card, TargetState};
-use super::condition::AlertSeverity;
+use super::condition::{AlertSeverity, TargetProblem, service};
+use super::exporter_state::ExporterState;
 
 /// Number of targets on a page of the list for people.
 pub(super) const PER_PAGE: usize = 30;
@@ -75,6 +76,8 @@ pub struct Overview {
     pub exporter_version: &'static str,
     /// Time of the response, in seconds since the epoch.
     pub time: f64,
+    /// Problems of the exporter itself, which may concern all targets.
+    pub problems: Vec<TargetProblem>,
     /// The numbers of all targets, whether they match or not.
     pub summary: StateCounts,
     /// Number of targets that match the filter.
@@ -95,7 +98,7 @@ pub struct Overview {
 impl Overview {
     /// Sorts the targets and selects those of the filter.
     #[must_use]
-    pub fn new(mut cards: Vec<Card>, filter: &Filter, now: f64) -> Self {
+    pub fn new(mut cards: Vec<Card>, filter: &Filter, state: &ExporterState, now: f64) -> Self {
         let summary = summary(&cards);
         cards.retain(|card| filter.matches(card));
         cards.sort_by(|one, other| {
@@ -109,6 +112,7 @@ impl Overview {
         Self {
             exporter_version: env!("CARGO_PKG_VERSION"),
             time: now,
+            problems: service::problems(state),
             summary,
             matching,
             offset,

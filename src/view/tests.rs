@@ -8,6 +8,7 @@ use crate::failure::Reason;
 use crate::history::LastHour;
 use crate::metric::{Descriptor, Edge, Histogram, Kind, Snapshot, Unit, Value, source};
 use crate::publish::Publication;
+use crate::trace::{AccessGrant, RejectedQuery};
 
 /// The time of the tests, in seconds since the epoch.
 const NOW: f64 = 1_000_000.0;
@@ -156,7 +157,7 @@ fn healthy_target_has_figures_and_no_problem() {
     );
     assert_eq!((card.hit_ratio, card.commands_per_second), (None, None));
     let page = overview_page(
-        &Overview::new(vec![card], &everything(), NOW),
+        &Overview::new(vec![card], &everything(), &ExporterState::default(), NOW),
         "/metrics",
         &[],
     );
@@ -236,6 +237,119 @@ fn policy_is_unknown_while_ttls_are() {
 }
 
 #[test]
+fn old_pass_is_no_problem_in_the_hour_after_an_outage() {
+    let scanned = Made::default()
+        .with(
+            "redis_exporter_sweep_last_pass_timestamp_seconds",
+            &[],
+            NOW - 3_000.0,
+        )
+        .with("redis_exporter_sweep_pass_duration_seconds", &[], 60.0)
+        .with("redis_exporter_sweep_min_pass_interval_seconds", &[], 60.0)
+        .done();
+    let poll = poll(healthy().done(), None);
+    let found = |failed_at: Option<f64>, keeps_history: bool| {
+        let mut history = LastHour::default();
+        if let Some(at) = failed_at {
+            history.record_failure(at);
+        }
+        if !keeps_history {
+            history.clear();
+        }
+        alerts(&Card::of(&seen("a", Some(&poll), Some(&scanned), &history)))
+    };
+    let stale = [("RedisExporterKeyScanStale", AlertSeverity::Warning)];
+    assert_eq!(found(None, true), stale);
+    assert_eq!(found(Some(NOW - 3_601.0), true), stale);
+    for keeps_history in [true, false] {
+        assert_eq!(found(Some(NOW - 3_599.0), keeps_history), []);
+    }
+}
+
+#[test]
+fn problems_of_the_exporter_are_above_all_targets() {
+    let state = ExporterState {
+        is_config_loaded: false,
+        failed_sources: vec!["<file>".to_owned(), "dns:b".to_owned()],
+        panics: vec![
+            ("target cache".to_owned(), 899.0),
+            ("pages".to_owned(), 901.0),
+        ],
+    };
+    let model = |state: &ExporterState| {
+        Overview::new(
+            vec![card_of("a", healthy(), None)],
+            &everything(),
+            state,
+            NOW,
+        )
+    };
+    let model_of_state = model(&state);
+    let found: Vec<_> = model_of_state
+        .problems
+        .iter()
+        .map(|one| one.alert)
+        .collect();
+    let expected = [
+        "RedisExporterConfigReloadFailed",
+        "RedisDiscoveryFailed",
+        "RedisExporterTaskPanicked",
+    ];
+    assert_eq!(found, expected);
+    let page = overview_page(&model_of_state, "/metrics", &[]);
+    for part in [
+        "<h1 class=\"warning\">The exporter needs attention</h1>",
+        "their last lists stay in effect: &lt;file&gt;, dns:b.",
+        "were restarted: target cache. The log",
+        "<a href=\"runbooks/RedisDiscoveryFailed\">",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&json(&model_of_state)).unwrap();
+    assert_eq!(
+        json["problems"][1]["runbook"],
+        "/runbooks/RedisDiscoveryFailed"
+    );
+    for name in expected {
+        assert!(runbook_page(name).is_some(), "{name}");
+    }
+    let fine = overview_page(&model(&ExporterState::default()), "/metrics", &[]);
+    assert!(fine.contains("The target is fine") && !fine.contains("class=\"problems\""));
+}
+
+#[test]
+fn missing_permissions_are_one_command_to_copy() {
+    let mut poll = poll(healthy().done(), None);
+    poll.trace.rejected = vec![RejectedQuery {
+        collector: "slowlog",
+        command: "SLOWLOG LEN".to_owned(),
+        remedy: "denied: grant the user +slowlog|len".to_owned(),
+    }];
+    let history = LastHour::default();
+    let page = |poll: &Publication| {
+        let model = TargetDetail::of(&seen("a", Some(poll), None, &history));
+        (detail_page(&model, true), json(&model))
+    };
+    assert!(!page(&poll).0.contains("ACL SETUSER"));
+    let grant = |replaces| AccessGrant {
+        command: "ACL SETUSER <watcher> -@all +ping".to_owned(),
+        replaces,
+        also_at: Some("redis://replica:6379".to_owned()),
+    };
+    for (replaces, text) in [(true, "takes all others"), (false, "only adds permissions")] {
+        poll.trace.grant = Some(grant(replaces));
+        let (page, json) = page(&poll);
+        assert_eq!(page.matches("ACL SETUSER").count(), 1, "{page}");
+        let command = "<code>ACL SETUSER &lt;watcher&gt; -@all +ping</code>";
+        for part in [command, text, "<bdi>redis://replica:6379</bdi>"] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["grant"]["replaces"], replaces);
+    }
+}
+
+#[test]
 fn severe_condition_replaces_a_mild_one_of_the_same_alert() {
     let clients = |clients| {
         let made = Made::default().with("redis_config_maxclients", &[], 100.0);
@@ -280,7 +394,7 @@ fn worst_targets_come_first_and_hidden_ones_are_counted() {
         healthy().with("redis_memory_used_bytes", &[], 950.0),
         None,
     ));
-    let model = Overview::new(cards, &everything(), NOW);
+    let model = Overview::new(cards, &everything(), &ExporterState::default(), NOW);
     let names: Vec<&str> = model.targets.iter().map(|card| &*card.name).collect();
     assert_eq!(names[..3], ["zz-dead", "zz-full", "cache-0000"]);
     let summary = model.summary;
@@ -309,7 +423,11 @@ fn lists_without_targets_have_no_range() {
         ("q", "b", "<p>1–1 of 1 that match, of 2 in all</p>"),
     ] {
         let filter = Filter::new([(name, value)].into_iter());
-        let page = overview_page(&Overview::new(cards(), &filter, NOW), "/m", &[]);
+        let page = overview_page(
+            &Overview::new(cards(), &filter, &ExporterState::default(), NOW),
+            "/m",
+            &[],
+        );
         assert!(page.contains(text), "{text} is not in {page}");
     }
 }
@@ -319,7 +437,12 @@ fn page_of_many_targets_with_problems_is_small() {
     let full = || healthy().with("redis_memory_used_bytes", &[], 950.0);
     let name = |at| format!("cache-{at}.production.example.com:6379");
     let cards = (0..100).map(|at| card_of(&name(at), full(), None));
-    let model = Overview::new(cards.collect(), &everything(), NOW);
+    let model = Overview::new(
+        cards.collect(),
+        &everything(),
+        &ExporterState::default(),
+        NOW,
+    );
     let page = overview_page(&model, "/metrics", &[]);
     assert_eq!(page.matches("Memory is at 95.0%").count(), 30);
     let bytes = bytes_to_load(&page);
@@ -366,7 +489,12 @@ fn page_of_twelve_targets_with_a_busy_hour_is_small() {
         .iter()
         .map(|name| Card::of(&seen(name, Some(&poll), None, &hour)));
     let page = overview_page(
-        &Overview::new(cards.collect(), &everything(), NOW),
+        &Overview::new(
+            cards.collect(),
+            &everything(),
+            &ExporterState::default(),
+            NOW,
+        ),
         "/metrics",
         &[],
     );
@@ -385,7 +513,7 @@ fn filter_selects_by_name_and_clamps_numbers() {
         card
     });
     let filter = Filter::new([("q", " CA"), ("offset", "1"), ("limit", "0")].into_iter());
-    let model = Overview::new(cards.into(), &filter, NOW);
+    let model = Overview::new(cards.into(), &filter, &ExporterState::default(), NOW);
     assert_eq!(
         (model.matching, model.offset, model.limit, model.remaining),
         (2, 1, 1, 0)
@@ -456,7 +584,12 @@ fn hostile_names_are_text() {
         let pages = [
             detail_page(&TargetDetail::of(&seen), true),
             overview_page(
-                &Overview::new(vec![Card::of(&seen)], &everything(), NOW),
+                &Overview::new(
+                    vec![Card::of(&seen)],
+                    &everything(),
+                    &ExporterState::default(),
+                    NOW,
+                ),
                 "/m",
                 &[],
             ),

@@ -190,3 +190,83 @@ fn reload_from_another_site_is_rejected() {
     let own = "Origin: http://localhost\r\n";
     assert_ne!(post(&format!("{own}Sec-Fetch-Site: same-origin\r\n")), 403);
 }
+
+#[test]
+fn command_on_the_page_grants_what_is_missing() {
+    let server = RedisServer::start(&[]);
+    let rules = [
+        "ACL", "SETUSER", "w", "on", ">hunter2", "~*", "+info", "+ping", "+scan", "+select",
+    ];
+    server.ask(&rules);
+    server.ask(&["SET", "session:1", "value"]);
+    let exporter = Launch::configured(&format!(
+        "sweep: {{ enabled: true, min_pass_interval: 1s }}\npoll: {{ interval: 300ms }}\n\
+         targets: [{{ name: a, url: 'redis://w:hunter2@{}' }}]\n",
+        server.address()
+    ))
+    .start();
+    let command = until(LONG, "the command", || {
+        let grant = target(&exporter, "a")["grant"].clone();
+        grant["command"].as_str().map(str::to_owned)
+    });
+    assert!(
+        command.starts_with("ACL SETUSER w resetkeys %R~* "),
+        "{command}"
+    );
+    let page = exporter.get("/targets/a").text();
+    assert!(page.contains(&format!("<code>{command}</code>")), "{page}");
+    assert!(!page.contains("hunter2"), "{page}");
+    let words: Vec<&str> = command.split(' ').collect();
+    assert_eq!(server.ask(&words), "OK");
+    // Rejected commands are not sent again over the same connection.
+    server.ask(&["CLIENT", "KILL", "USER", "w"]);
+    until(LONG, "no rejection", || {
+        let detail = target(&exporter, "a");
+        let is_swept = !detail["namespaces"].as_array().unwrap().is_empty();
+        let is_fine = detail["rejected"].as_array().unwrap().is_empty();
+        (is_swept && is_fine && detail["grant"].is_null()).then_some(())
+    });
+}
+
+#[test]
+fn failed_reload_and_discovery_are_on_the_page() {
+    let server = RedisServer::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("targets.json");
+    let configuration = format!(
+        "targets: [{{ name: a, url: '{}' }}]\n\
+         targets_from: [{{ name: hosts, file: {}, interval: 1s }}]\n",
+        server.url(),
+        file.display()
+    );
+    let exporter = Launch::configured(&configuration).start();
+    let alerts = || -> Vec<String> {
+        let all = checked(&exporter, "/api/v1/targets", "live-targets-v1.json");
+        let problems = all["problems"].as_array().unwrap().iter();
+        let alerts = problems.filter_map(|one| one["alert"].as_str());
+        alerts.map(str::to_owned).collect()
+    };
+    let wait_for = |expected: &[&str]| {
+        until(LONG, "the problems", || {
+            (alerts() == expected).then_some(())
+        });
+    };
+    wait_for(&["RedisDiscoveryFailed"]);
+    exporter.reconfigure("targets: [{ name: a, url: 'http://wrong' }]\n");
+    assert_eq!(exporter.reload().status, 500);
+    wait_for(&["RedisExporterConfigReloadFailed", "RedisDiscoveryFailed"]);
+    let page = exporter.get("/").text();
+    for part in [
+        "The exporter needs attention",
+        "so the previous one stays in effect",
+        "their last lists stay in effect: hosts.",
+        "<a href=\"runbooks/RedisExporterConfigReloadFailed\">",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    std::fs::write(&file, "[]").unwrap();
+    exporter.reconfigure(&configuration);
+    assert_eq!(exporter.reload().status, 200);
+    wait_for(&[]);
+    assert!(exporter.get("/").text().contains("The target is fine"));
+}

@@ -1,5 +1,7 @@
 //! Pages of a server that is up.
 
+use std::process::Command;
+
 use crate::support::{Exporter, Launch, RedisServer, http};
 use redis_namespace_exporter::collector;
 
@@ -144,6 +146,67 @@ fn each_path_returns_its_own_status() {
         zipped.head
     );
     assert_eq!(zipped.body[..2], [0x1f, 0x8b]);
+}
+
+#[test]
+fn curl_gets_documents_compressed_if_it_accepts_that() {
+    let server = RedisServer::start(&[]);
+    let dead = (0..20).map(|at| format!(", {{ name: dead-{at}, url: 'redis://127.0.0.1:1' }}"));
+    let targets = format!(
+        "targets: [{{ name: cache, url: '{}' }}{}]\n",
+        server.url(),
+        dead.collect::<String>()
+    );
+    let exporter = Launch::configured(&targets).start();
+    let curl = |path: &str, flags: &[&str]| {
+        let url = format!("http://127.0.0.1:{}{path}", exporter.port);
+        let output = Command::new("curl")
+            .args([
+                "--silent",
+                "--fail",
+                "--include",
+                "--write-out",
+                "\n%{size_download}",
+            ])
+            .args(flags)
+            .arg(&url)
+            .output()
+            .expect("curl is there");
+        assert!(output.status.success(), "{path} {output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (head, rest) = text.split_once("\r\n\r\n").unwrap();
+        let (body, size) = rest.rsplit_once('\n').unwrap();
+        (
+            head.to_lowercase(),
+            body.to_owned(),
+            size.parse::<usize>().unwrap(),
+        )
+    };
+    for (path, part) in [
+        ("/", "</html>"),
+        ("/targets/cache", "</html>"),
+        ("/api/v1/targets", "\"name\":\"cache\""),
+        ("/api/v1/targets/cache", "\"name\":\"cache\""),
+        ("/sd", "\"__param_target\":\"cache\""),
+        ("/runbooks/RedisDown", "</html>"),
+        ("/assets/page.css", ".problems"),
+    ] {
+        let (head, body, size) = curl(path, &["--compressed"]);
+        assert!(head.contains("content-encoding: gzip"), "{path} {head}");
+        assert!(body.contains(part), "{path} {body}");
+        assert!(size < 3 * body.len() / 4, "{path} {size}");
+        let (plain_head, plain, _) = curl(path, &[]);
+        assert!(
+            !plain_head.contains("content-encoding"),
+            "{path} {plain_head}"
+        );
+        assert!(plain.contains(part), "{path} {plain}");
+        for head in [head, plain_head] {
+            assert!(head.contains("vary: accept-encoding"), "{path} {head}");
+        }
+    }
+    let (small, ..) = curl("/assets/icon.svg", &["--compressed"]);
+    assert!(!small.contains("content-encoding"), "{small}");
 }
 
 #[test]

@@ -121,6 +121,10 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "access_rule",
+        &["collector", "config", "keyspace", "query", "reply", "trace"],
+    ),
+    (
         "canary",
         &[
             "backoff",
@@ -151,6 +155,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "poll",
         &[
+            "access_rule",
             "backoff",
             "clock",
             "collector",
@@ -235,6 +240,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
+            "access_rule",
             "bounded_file",
             "canary",
             "clock",

@@ -1,8 +1,8 @@
 //! Whether a target can be reached, and its connections and latencies. Pure.
 
-use super::super::card::{command_seconds, max_clients};
+use super::super::card::{FIVE_MINUTES, command_seconds, max_clients};
 use super::super::facts::Seen;
-use super::{Condition, critical, info, warning};
+use super::{Condition, NONE, Thresholds, critical, info, limits, warning};
 use crate::failure::Reason;
 use crate::history::Increase;
 use crate::quantity::{age, count, counted, duration, percent};
@@ -16,63 +16,81 @@ const SILENT: [Reason; 5] = [
     Reason::Timeout,
 ];
 
-const FIVE_MINUTES: f64 = 300.0;
-
 pub(super) const CONDITIONS: &[Condition] = &[
-    critical("RedisDown", |seen| {
+    critical("RedisDown", NONE, |seen, _| {
         let reason = seen.poll?.failure?;
         Some(format!("The last poll failed: {}.", reason.meaning()))
     }),
-    warning("RedisExporterScrapeFailing", |seen| {
+    warning("RedisExporterScrapeFailing", NONE, |seen, _| {
         let reason = seen.poll?.failure?;
         let text = "The server responds, but polls fail";
         (!SILENT.contains(&reason)).then(|| format!("{text}: {}.", reason.remedy()))
     }),
-    warning("RedisLoadingTooLong", |seen| {
+    warning("RedisLoadingTooLong", NONE, |seen, _| {
         let is = |family| super::is(seen, family, 1.0);
         let is_loading = is("redis_loading_dump_file") || is("redis_async_loading");
         let is_loading = is_loading || seen.poll?.failure == Some(Reason::Loading);
         is_loading.then(|| "The server is loading its data.".to_owned())
     }),
-    critical("RedisRestartLoop", |seen| {
-        let restarts = seen.history.restarts(1_800.0, seen.now);
-        let times = count(restarts);
-        (restarts >= 3.0).then(|| format!("The server restarted {times} times in half an hour."))
-    }),
-    info("RedisRestarted", |seen| {
+    critical(
+        "RedisRestartLoop",
+        limits([1_800.0, 3.0]),
+        |seen, [window, most, ..]| {
+            let restarts = seen.history.restarts(window, seen.now);
+            let times = count(restarts);
+            (restarts >= most)
+                .then(|| format!("The server restarted {times} times in half an hour."))
+        },
+    ),
+    info("RedisRestarted", limits([900.0]), |seen, [window, ..]| {
         let uptime = seen.number("redis_uptime_in_seconds")?;
-        let restarts = seen.history.restarts(900.0, seen.now);
+        let restarts = seen.history.restarts(window, seen.now);
         (restarts > 0.0).then(|| format!("The server restarted {}.", age(uptime)))
     }),
-    critical("RedisRejectedConnections", |seen| {
-        let rejected = seen
-            .history
-            .increase(Increase::Rejected, FIVE_MINUTES, seen.now)?;
-        let connections = counted(rejected, "connection", "connections");
-        (rejected > 0.0).then(|| format!("Redis rejected {connections} in the last five minutes."))
-    }),
-    critical("RedisClientsNearLimit", |seen| clients(seen, 0.95)),
-    warning("RedisClientsNearLimit", |seen| clients(seen, 0.80)),
-    warning("RedisClientPoolNearLimit", |seen| {
-        pools(seen, |used, limit| used > 0.9 * limit && used <= limit)
-    }),
-    warning("RedisClientPoolLeaking", |seen| {
+    critical(
+        "RedisRejectedConnections",
+        limits([300.0]),
+        |seen, [window, ..]| {
+            let rejected = seen
+                .history
+                .increase(Increase::Rejected, window, seen.now)?;
+            let connections = counted(rejected, "connection", "connections");
+            (rejected > 0.0)
+                .then(|| format!("Redis rejected {connections} in the last five minutes."))
+        },
+    ),
+    critical("RedisClientsNearLimit", limits([0.95]), clients),
+    warning("RedisClientsNearLimit", limits([0.80]), clients),
+    warning(
+        "RedisClientPoolNearLimit",
+        limits([0.90]),
+        |seen, [share, ..]| pools(seen, |used, limit| used > share * limit && used <= limit),
+    ),
+    warning("RedisClientPoolLeaking", NONE, |seen, _| {
         pools(seen, |used, limit| used > limit)
     }),
-    warning("RedisCommandLatencyHigh", |seen| {
-        let mean = command_seconds(seen)?;
-        let rate = seen.history.rate(Increase::Calls, FIVE_MINUTES, seen.now)?;
-        let mean_text = duration(mean);
-        let text = "A command takes";
-        (mean > 0.001 && rate > 1.0).then(|| format!("{text} {mean_text} on average."))
-    }),
-    warning("RedisExporterPingSlow", |seen| {
-        let ping = seen.number("redis_exporter_last_scrape_ping_time_seconds")?;
-        (ping > 0.05).then(|| format!("A PING from the exporter takes {}.", duration(ping)))
-    }),
+    warning(
+        "RedisCommandLatencyHigh",
+        limits([0.001, 1.0]),
+        |seen, [longest, least, ..]| {
+            let mean = command_seconds(seen)?;
+            let rate = seen.history.rate(Increase::Calls, FIVE_MINUTES, seen.now)?;
+            let mean_text = duration(mean);
+            let text = "A command takes";
+            (mean > longest && rate > least).then(|| format!("{text} {mean_text} on average."))
+        },
+    ),
+    warning(
+        "RedisExporterPingSlow",
+        limits([0.05]),
+        |seen, [longest, ..]| {
+            let ping = seen.number("redis_exporter_last_scrape_ping_time_seconds")?;
+            (ping > longest).then(|| format!("A PING from the exporter takes {}.", duration(ping)))
+        },
+    ),
 ];
 
-fn clients(seen: &Seen<'_>, share_max: f64) -> Option<String> {
+fn clients(seen: &Seen<'_>, [share_max, ..]: Thresholds) -> Option<String> {
     let limit = max_clients(seen).filter(|limit| *limit > 0.0)?;
     let clients = seen.number("redis_connected_clients")?;
     let (share, limit_text) = (clients / limit, count(limit));
@@ -81,7 +99,7 @@ fn clients(seen: &Seen<'_>, share_max: f64) -> Option<String> {
 }
 
 /// Returns the first pool whose connections and limit fit.
-fn pools(seen: &Seen<'_>, is_wrong: fn(f64, f64) -> bool) -> Option<String> {
+fn pools(seen: &Seen<'_>, is_wrong: impl Fn(f64, f64) -> bool) -> Option<String> {
     let limits = seen.samples("redis_client_group_pool_max");
     limits.into_iter().find_map(|limit| {
         let group = limit.label("client_group")?;

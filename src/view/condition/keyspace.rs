@@ -1,29 +1,31 @@
 //! The policies of namespaces, and the expiry of keys. Pure.
 
 use super::super::facts::Seen;
-use super::{Condition, info, warning};
+use super::{Condition, MEBIBYTE, NONE, Thresholds, info, limits, warning};
 use crate::metric::Sample;
 use crate::quantity::{bytes, count, duration, noun, percent};
 
 const VIOLATIONS: &str = "redis_key_namespace_policy_violations";
 const IDLE: &str = "redis_key_namespace_idle_memory_bytes";
 
-/// The label with the idle time of memory that is mostly unused.
-const DAY: &str = "86400";
-
 pub(super) const CONDITIONS: &[Condition] = &[
-    warning("RedisNamespaceTTLPolicyViolated", |seen| {
-        violation(seen, |sample, keys| {
-            same(seen, "redis_key_namespace_keys", sample).is_some_and(|all| keys > 0.01 * all)
-        })
-    }),
-    info("RedisNamespaceTTLPolicyViolated", |seen| {
+    warning(
+        "RedisNamespaceTTLPolicyViolated",
+        limits([0.01]),
+        |seen, [share_max, ..]| {
+            violation(seen, |sample, keys| {
+                let all = same(seen, "redis_key_namespace_keys", sample);
+                all.is_some_and(|all| keys > share_max * all)
+            })
+        },
+    ),
+    info("RedisNamespaceTTLPolicyViolated", NONE, |seen, _| {
         violation(seen, |sample, _| {
             sample.label("policy") == Some("ttl_required")
         })
     }),
-    info("RedisNamespaceTTLPolicyViolated", fewest_violations),
-    warning("RedisNamespaceMemoryQuotaExceeded", |seen| {
+    info("RedisNamespaceTTLPolicyViolated", NONE, fewest_violations),
+    warning("RedisNamespaceMemoryQuotaExceeded", NONE, |seen, _| {
         let quotas = seen.swept_samples("redis_key_namespace_memory_quota_bytes");
         quotas.into_iter().find_map(|sample| {
             let quota = sample.number()?;
@@ -35,24 +37,38 @@ pub(super) const CONDITIONS: &[Condition] = &[
                 .then(|| format!("Namespace {name} uses {memory_text}; its quota is {quota_text}."))
         })
     }),
-    warning("RedisExpiryCliff", cliff),
-    info("RedisMemoryMostlyIdle", |seen| {
-        let idle = seen.swept_samples(IDLE);
-        let idle = idle.filter(|sample| sample.label("idle") == Some(DAY));
-        let idle: f64 = idle.filter_map(|sample| sample.number()).sum();
-        let all = seen.swept_samples("redis_key_namespace_memory_bytes");
-        let all: f64 = all.filter_map(|sample| sample.number()).sum();
-        let idle_text = bytes(idle);
-        (idle > 0.5 * all && idle > 64.0 * 1_048_576.0)
-            .then(|| format!("{idle_text} of memory were not used for a day."))
-    }),
-    warning("RedisExpiryLagging", |seen| {
-        let share = seen.number("redis_expired_stale_ratio")?;
-        let share_text = percent(share);
-        (share > 0.25).then(|| {
-            format!("Redis is behind with expired keys: about {share_text} of those with a TTL.")
-        })
-    }),
+    warning(
+        "RedisExpiryCliff",
+        limits([0.20, 900.0, 1_000.0, 0.05]),
+        cliff,
+    ),
+    info(
+        "RedisMemoryMostlyIdle",
+        limits([86_400.0, 0.5, 64.0 * MEBIBYTE]),
+        |seen, [time, share, least, _]| {
+            let idle = seen.swept_samples(IDLE);
+            let idle = idle.filter(|sample| number_of(sample, "idle") == Some(time));
+            let idle: f64 = idle.filter_map(|sample| sample.number()).sum();
+            let all = seen.swept_samples("redis_key_namespace_memory_bytes");
+            let all: f64 = all.filter_map(|sample| sample.number()).sum();
+            let idle_text = bytes(idle);
+            (idle > share * all && idle > least)
+                .then(|| format!("{idle_text} of memory were not used for a day."))
+        },
+    ),
+    warning(
+        "RedisExpiryLagging",
+        limits([0.25]),
+        |seen, [share_max, ..]| {
+            let share = seen.number("redis_expired_stale_ratio")?;
+            let share_text = percent(share);
+            (share > share_max).then(|| {
+                format!(
+                    "Redis is behind with expired keys: about {share_text} of those with a TTL."
+                )
+            })
+        },
+    ),
 ];
 
 /// Returns the number of another family of the sweep with the same labels.
@@ -68,6 +84,11 @@ fn same(seen: &Seen<'_>, family: &str, sample: &Sample<'_>) -> Option<f64> {
     others
         .find(|other| place(other).as_ref() == Some(&wanted))?
         .number()
+}
+
+/// Returns a label that is a number, such as a time in seconds.
+fn number_of(sample: &Sample<'_>, label: &str) -> Option<f64> {
+    sample.label(label)?.parse().ok()
 }
 
 fn name<'a>(sample: &Sample<'a>) -> Option<&'a str> {
@@ -96,7 +117,7 @@ fn violation(seen: &Seen<'_>, counts: impl Fn(&Sample<'_>, f64) -> bool) -> Opti
 
 /// Uses what INFO reports about keys with a TTL, which is known before the sweep has found keys
 /// without one.
-fn fewest_violations(seen: &Seen<'_>) -> Option<String> {
+fn fewest_violations(seen: &Seen<'_>, _: Thresholds) -> Option<String> {
     let samples = seen.swept_samples("redis_key_namespace_policy_violations_min");
     samples.into_iter().find_map(|sample| {
         let keys = sample.number().filter(|keys| *keys > 0.0)?;
@@ -110,10 +131,10 @@ fn fewest_violations(seen: &Seen<'_>) -> Option<String> {
     })
 }
 
-fn cliff(seen: &Seen<'_>) -> Option<String> {
+fn cliff(seen: &Seen<'_>, [share_max, soon, keys_max, part_max]: Thresholds) -> Option<String> {
     let bursts = seen.swept_samples("redis_key_namespace_expiry_burst_ratio");
     bursts.into_iter().find_map(|sample| {
-        let share = sample.number().filter(|share| *share > 0.20)?;
+        let share = sample.number().filter(|share| *share > share_max)?;
         let at = same(
             seen,
             "redis_key_namespace_expiry_burst_timestamp_seconds",
@@ -124,9 +145,9 @@ fn cliff(seen: &Seen<'_>) -> Option<String> {
         let mut databases = seen.samples("redis_db_keys");
         let database = databases.find(|database| database.label("db") == sample.label("db"));
         let all = database?.number()?;
-        let is_soon = wait > 0.0 && wait < 900.0;
+        let is_soon = wait > 0.0 && wait < soon;
         let (name, keys_text, wait_text) = (name(&sample)?, count(keys), duration(wait));
-        (is_soon && keys > 1_000.0 && keys > 0.05 * all).then(|| {
+        (is_soon && keys > keys_max && keys > part_max * all).then(|| {
             format!("{keys_text} keys of namespace {name} expire together in {wait_text}.")
         })
     })

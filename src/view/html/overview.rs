@@ -3,7 +3,7 @@
 use super::super::card::Card;
 use super::super::overview::{Overview, StateCounts};
 use super::Html;
-use super::card::{card, level, state};
+use super::card::{card, level, problems, state};
 use super::layout::{PageFrame, page};
 use super::table::compact;
 use crate::number::length;
@@ -21,7 +21,7 @@ pub fn overview(model: &Overview, metrics: &str, paths: &[(String, &'static str)
         .filter_map(|card| card.poll_interval_seconds);
     let metrics = metrics.trim_start_matches('/').to_owned();
     let links = [("Metrics", metrics), ("JSON", "api/v1/targets".to_owned())];
-    let title = title(&model.summary);
+    let title = title(&model.summary, !model.problems.is_empty());
     let frame = PageFrame {
         title: &format!("{title} · redis-namespace-exporter"),
         root: "",
@@ -30,7 +30,8 @@ pub fn overview(model: &Overview, metrics: &str, paths: &[(String, &'static str)
         links: &links,
     };
     page(&frame, |html| {
-        headline(html, &model.summary, &title);
+        headline(html, model, &title);
+        problems(html, &model.problems, usize::MAX, "");
         let is_compact = model.summary.total > CARDS_MAX;
         if is_compact || !model.query.is_empty() {
             search(html, model);
@@ -50,7 +51,7 @@ pub fn overview(model: &Overview, metrics: &str, paths: &[(String, &'static str)
 }
 
 /// Returns one sentence about all targets.
-fn title(summary: &StateCounts) -> String {
+fn title(summary: &StateCounts, has_problems: bool) -> String {
     let StateCounts {
         total,
         down,
@@ -90,6 +91,8 @@ fn title(summary: &StateCounts) -> String {
         } else {
             of(waiting, "was not polled yet", "were not polled yet")
         }
+    } else if has_problems {
+        "The exporter needs attention".to_owned()
     } else if is_one {
         "The target is fine".to_owned()
     } else {
@@ -97,10 +100,11 @@ fn title(summary: &StateCounts) -> String {
     }
 }
 
-fn headline(html: &mut Html, summary: &StateCounts, title: &str) {
+fn headline(html: &mut Html, model: &Overview, title: &str) {
+    let summary = &model.summary;
     let level = match summary {
         _ if summary.critical > 0 => "critical",
-        _ if summary.warning > 0 => "warning",
+        _ if summary.warning > 0 || !model.problems.is_empty() => "warning",
         _ => "fine",
     };
     html.wrap("<div class=\"headline\"><h1 class=\"", level, "\">")

@@ -1,11 +1,11 @@
 //! The page of one target. Pure.
 
-use super::super::card::TargetState;
+use super::super::card::{Card, TargetState};
 use super::super::commands::CommandRow;
-use super::super::detail::{RejectedRow, TargetDetail};
+use super::super::detail::{MissingPermissions, RejectedRow, TargetDetail};
 use super::Html;
 use super::card::{about, figures, level, polled, problems, state};
-use super::graph::share_bar;
+use super::graph::{share_bar, span};
 use super::layout::{PageFrame, page};
 use super::namespaces::{keys, namespaces};
 use crate::quantity::{age, count, duration, percent};
@@ -40,15 +40,25 @@ pub fn detail(model: &TargetDetail, has_probe: bool) -> String {
             html.raw("<section class=\"card plain\" aria-label=\"Figures\">\n");
             figures(html, card);
             html.raw("</section>\n");
+            covered(html, card);
             namespaces(html, model);
             keys(html, &model.keys);
             commands(html, &model.commands);
-            rejected(html, &model.rejected);
+            rejected(html, &model.rejected, model.grant.as_ref());
         } else if let Some(failure) = &card.failure {
             html.wrap("<p class=\"quiet\">Next: ", failure.remedy, ".</p>\n");
         }
         ages(html, model);
     })
+}
+
+/// Adds the time that the graphs cover.
+fn covered(html: &mut Html, card: &Card) {
+    let trends = &card.trends;
+    if trends.memory_bytes.len() > 1 {
+        let span = span(trends.memory_bytes.len(), trends.step_seconds);
+        html.wrap("<p class=\"quiet\">Graphs: ", span, "</p>\n");
+    }
 }
 
 fn commands(html: &mut Html, commands: &[CommandRow]) {
@@ -98,7 +108,7 @@ fn shown(value: Option<String>) -> String {
     value.unwrap_or_else(|| "–".to_owned())
 }
 
-fn rejected(html: &mut Html, rejected: &[RejectedRow]) {
+fn rejected(html: &mut Html, rejected: &[RejectedRow], grant: Option<&MissingPermissions>) {
     if rejected.is_empty() {
         return;
     }
@@ -116,7 +126,26 @@ fn rejected(html: &mut Html, rejected: &[RejectedRow]) {
             .wrap("<td><code>", command, "</code></td>")
             .wrap("<td><bdi>", remedy, "</bdi></td></tr>\n");
     }
-    html.raw("</tbody></table></section>\n");
+    html.raw("</tbody></table>\n");
+    if let Some(grant) = grant {
+        html.raw("<p>");
+        html.raw(if grant.replaces {
+            "This command gives the user all permissions that the exporter needs, and takes all \
+             others. The password stays. Do not use it for a user that applications share."
+        } else {
+            "The exporter uses the default user, like applications without a username. This \
+             command only adds permissions."
+        });
+        if let Some(address) = &grant.also_at {
+            html.wrap(" It is also needed at <bdi>", address, "</bdi>.");
+        }
+        html.wrap(
+            "</p>\n<pre class=\"copy\" tabindex=\"0\"><code>",
+            &grant.command,
+            "</code></pre>\n",
+        );
+    }
+    html.raw("</section>\n");
 }
 
 /// Adds how old each part of the page is.

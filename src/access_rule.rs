@@ -1,10 +1,15 @@
-//! Writes the ACL rule of a user that has the permissions that a target needs, and no others. Pure.
+//! Writes the ACL rule of a user that has the permissions that a target needs: for a new user, and
+//! for the user of a target that lacks some. Pure.
 
 use crate::collector::{Collector, Replies, Server, function_stats};
 use crate::config::{EventUse, Target};
 use crate::keyspace::permissions::permissions;
 use crate::query::{Query, Rejected};
 use crate::reply::{ErrorKind, Refusal};
+use crate::trace::AccessGrant;
+
+/// The user of connections without a username.
+const DEFAULT_USER: &str = "default";
 
 /// The channels of key events.
 const EVENT_CHANNELS: &str = "&__keyevent@*__:*";
@@ -31,28 +36,80 @@ pub fn rule(
     rejected: &[Rejected],
 ) -> Option<String> {
     let server = &replies.server();
+    if !has_acl(server) {
+        return None;
+    }
+    let mut words = vec!["ACL SETUSER exporter on >PASSWORD"];
+    words.extend(restricted(target, server));
+    words.extend(granted(target, replies, collectors, rejected));
+    Some(words.join(" "))
+}
+
+/// Returns the command that gives the user of a target what it needs, without a password. It replaces
+/// the permissions of a user with a name. To the default user, which applications use, it only adds
+/// commands.
+///
+/// Returns `None` if the server has no ACLs.
+#[must_use]
+pub fn grant(
+    target: &Target,
+    replies: &Replies,
+    collectors: &[&'static Collector],
+    rejected: &[Rejected],
+) -> Option<AccessGrant> {
+    let server = &replies.server();
+    if !has_acl(server) {
+        return None;
+    }
+    let name = target.endpoint.username.as_deref();
+    let name = name.filter(|name| !name.is_empty() && *name != DEFAULT_USER);
+    let mut words = vec!["ACL SETUSER", name.unwrap_or(DEFAULT_USER)];
+    if name.is_some() {
+        words.extend(restricted(target, server));
+    }
+    words.extend(granted(target, replies, collectors, rejected));
+    let from = target.sweep.from.as_ref().filter(|_| target.sweep.enabled);
+    Some(AccessGrant {
+        command: words.join(" "),
+        replaces: name.is_some(),
+        also_at: from.map(|from| from.address.to_string()),
+    })
+}
+
+fn has_acl(server: &Server) -> bool {
     let since = if server.is_sentinel() {
         SENTINEL_HAS_ACL
     } else {
         HAS_ACL
     };
-    if server.version < since || server.is_tile38() {
-        return None;
-    }
-    let mut words = vec!["ACL SETUSER exporter on >PASSWORD"];
-    words.extend(scope(target, server));
+    server.version >= since && !server.is_tile38()
+}
+
+/// Returns the words that take everything except keys and channels to read.
+fn restricted(target: &Target, server: &Server) -> Vec<&'static str> {
+    let mut words = scope(target, server);
     words.push("-@all");
-    let mut granted: Vec<&str> = Vec::new();
+    words
+}
+
+/// Returns the permissions of all commands, each once.
+fn granted(
+    target: &Target,
+    replies: &Replies,
+    collectors: &[&'static Collector],
+    rejected: &[Rejected],
+) -> Vec<&'static str> {
+    let server = &replies.server();
     let mut all = commands(target, server);
     all.extend(of_collectors(collectors, replies, rejected));
     all.extend(of_sweep(target, server));
+    let mut granted: Vec<&str> = Vec::new();
     for permission in all {
         if !permission.is_empty() && !granted.contains(&permission) {
             granted.push(permission);
         }
     }
-    words.extend(granted);
-    Some(words.join(" "))
+    granted
 }
 
 /// Returns how to use the rule.
@@ -316,6 +373,41 @@ mod tests {
         target.sweep.enabled = false;
         let text = of(&target, &modern()).unwrap();
         assert!(!text.contains("~*") && !text.contains("+scan"), "{text}");
+    }
+
+    fn grant_of(target: &Target, info: &str) -> Option<AccessGrant> {
+        let replies = replies(target, info);
+        let on = ALL.iter().copied();
+        let on = on.filter(|one| (one.default)(&target.options));
+        let on = on.filter(|one| (one.applies)(&replies.server()));
+        grant(target, &replies, &on.collect::<Vec<_>>(), &[])
+    }
+
+    #[test]
+    fn grant_names_the_user_and_never_the_password() {
+        let mut target = Target::dead("cache");
+        let secret = crate::config::Secret::new("hunter2");
+        target.endpoint.password = Some(crate::config::Password::Given(secret));
+        target.endpoint.username = Some("watcher".to_owned());
+        let of_user = grant_of(&target, &modern()).unwrap();
+        let rule = of(&target, &modern()).unwrap();
+        let expected = rule.replace("exporter on >PASSWORD", "watcher");
+        assert_eq!((of_user.command, of_user.replaces), (expected, true));
+        assert_eq!(grant_of(&target, &server("5.0.14", STANDALONE)), None);
+    }
+
+    #[test]
+    fn default_user_only_gets_more() {
+        let mut target = Target::dead("cache");
+        for name in [None, Some("default".to_owned())] {
+            target.endpoint.username = name;
+            let found = grant_of(&target, &modern()).unwrap();
+            assert!(!found.replaces);
+            let rights = found.command.strip_prefix("ACL SETUSER default ").unwrap();
+            let is_added = |word: &str| word.starts_with('+');
+            assert!(rights.split(' ').all(is_added), "{rights}");
+            assert!(rights.contains("+slowlog|get") && rights.contains("+scan"));
+        }
     }
 
     #[test]

@@ -1,0 +1,23 @@
+//! The state of the exporter itself, as far as it concerns all targets. Pure.
+
+/// The state of the exporter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExporterState {
+    /// Whether the last load of the configuration succeeded.
+    pub is_config_loaded: bool,
+    /// Names of the sources of targets whose last read failed.
+    pub failed_sources: Vec<String>,
+    /// Tasks that panicked, with the time since the last panic in seconds.
+    pub panics: Vec<(String, f64)>,
+}
+
+impl Default for ExporterState {
+    /// Returns the state without problems.
+    fn default() -> Self {
+        Self {
+            is_config_loaded: true,
+            failed_sources: Vec::new(),
+            panics: Vec::new(),
+        }
+    }
+}
