@@ -197,7 +197,11 @@ fn accuracy(server: &Server, evictions: &Evictions) -> Outcome<()> {
     let started = Instant::now();
     exporter.until(SHOWN_WITHIN, is_shown)?;
     let what = "until evictions of all namespaces are known, from the start";
-    row(what, &format!("{:.0} s", started.elapsed().as_secs_f64()), "");
+    row(
+        what,
+        &format!("{:.0} s", started.elapsed().as_secs_f64()),
+        "",
+    );
     sleep(SETTLED_AFTER);
     for _ in 0..WINDOWS {
         window(&exporter, evictions)?;

@@ -22,6 +22,7 @@ mod simulation;
 mod size;
 mod split;
 mod totals;
+mod ttls;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -29,7 +30,6 @@ use std::time::Duration;
 use super::NamespaceId;
 use super::events::{Coverage, Uncovered};
 use super::name_hasher::NameHasher;
-use super::tally::Expiry;
 use crate::number::length;
 use attribution::Block;
 use effort::Effort;
@@ -38,7 +38,7 @@ pub use rates::RemovalRates;
 pub use reading::RemovalReading;
 pub use renewal::RenewalCheck;
 use renewal::Renewals;
-use run::{AFTER_EXPIRY, Expiring, Member, Purpose, SinceDraw};
+use run::{AFTER_EXPIRY, Member, Purpose, SinceDraw};
 pub use run::{Drawn, Lifetime, Region, Run, starts};
 use size::{RUN_KEYS_MAX, most_members};
 use split::{End, Split};
@@ -46,12 +46,6 @@ use totals::Totals;
 
 /// A database and a namespace.
 pub type NamespacePlace = (u32, NamespaceId);
-
-/// Share of keys with a TTL up to which a database counts as one without any, if it was one before.
-const FEW_TTLS: f64 = 0.05;
-
-/// Share of the vanished keys from which their TTLs are lacking.
-const LACKING: f64 = 0.05;
 
 /// Maximum time that a draw represents, in seconds. What vanishes while the sweep is disconnected
 /// is unknown.
@@ -169,43 +163,6 @@ impl Panel {
                 members,
             });
         }
-    }
-
-    /// Records a known TTL of a living key. The key need not be in the panel.
-    pub fn learn(&mut self, place: NamespacePlace, expiry: Expiry) {
-        let expiring = Expiring::of(self.interval(place).age().into());
-        let split = self.splits.entry(place).or_default();
-        split.learn(expiry, &expiring.range(), expiring.per_second());
-    }
-
-    /// Records that a living key has no TTL, because INFO reports that none in its database has one.
-    pub fn learn_unlimited(&mut self, place: NamespacePlace) {
-        self.unlimited.insert(place.0);
-        self.learn(place, Expiry::Never);
-    }
-
-    /// Records the share of the keys in a database that have a TTL, from INFO. Once some have one,
-    /// the earlier finding that none has one is forgotten. Queries may not correct it: the server
-    /// may reject them.
-    pub fn record_ttls(&mut self, database: u32, share: f64) {
-        if share > FEW_TTLS && self.unlimited.remove(&database) {
-            self.splits.retain(|place, _| place.0 != database);
-        }
-    }
-
-    /// Returns how many TTLs of a place are known, up to the number from which all places are equal.
-    #[must_use]
-    pub fn known_ttls(&self, place: NamespacePlace) -> u32 {
-        self.splits.get(&place).map_or(0, Split::known)
-    }
-
-    /// Returns whether a considerable part of the keys that vanished of late is in places of which
-    /// too few TTLs are known to tell evicted keys from expired ones.
-    #[must_use]
-    pub fn lacks_ttls(&self) -> bool {
-        let is_known = |place: NamespacePlace| self.splits.get(&place).is_some_and(Split::is_known);
-        let block = self.block.as_ref();
-        block.is_some_and(|block| block.share_of(|place| !is_known(place)) > LACKING)
     }
 
     fn interval(&self, place: NamespacePlace) -> Interval {

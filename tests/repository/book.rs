@@ -220,7 +220,7 @@ fn every_relative_link_resolves() {
             seen += 1;
         }
     }
-    assert!(seen > 100, "only {seen} links were found");
+    assert!(seen > 80, "only {seen} links were found");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use fastrand::Rng;
 
 use super::*;
 use crate::info::Info;
+use crate::keyspace::tally::Expiry;
 
 /// A namespace: keys born per second, and their TTL.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,7 @@
 use super::size::{KEYS_LEAST, KEYS_MAX};
 use super::*;
 use crate::info::Info;
+use crate::keyspace::tally::Expiry;
 use crate::metric::{Sample, SampleValue, Snapshot};
 use crate::number::to_float as float;
 

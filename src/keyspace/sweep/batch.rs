@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use tokio::time::Instant;
 
-use super::idle::SHARE_WITHOUT_TTLS;
+use super::follow::SHARE_WITHOUT_TTLS;
 use super::key_reader::{KeyDetails, Step, WantedKey};
 use super::{Event, Sweeper};
 use crate::connection::Spacing;

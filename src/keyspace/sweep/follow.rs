@@ -41,6 +41,10 @@ const LOOKUPS_PER_RUN: usize = 10;
 /// left to the sweep.
 const LOOKUP_SHARE: f64 = 0.75;
 
+/// Share of the allowed lookups of each other use while TTLs are lacking to distinguish evicted keys
+/// from expired ones.
+pub(super) const SHARE_WITHOUT_TTLS: f64 = 0.1;
+
 impl Sweeper<'_> {
     /// Checks the keys of the panel that are due, and draws others.
     pub(super) async fn follow_if_due(&mut self) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::follow::SHARE_WITHOUT_TTLS;
 use super::key_reader::KeyReader;
 use super::vitals::Scope;
 use super::{CHECK_EVERY, Event, Sweeper};
@@ -37,10 +38,6 @@ const FRUITLESS_MAX: u32 = 20;
 /// The rest is left to TTLs and types.
 const SHARE_AT_FIRST: f64 = 0.5;
 const SHARE: f64 = 0.25;
-
-/// The same, and that of each other use, while the panel lacks TTLs to tell evicted keys from expired
-/// ones.
-pub(super) const SHARE_WITHOUT_TTLS: f64 = 0.1;
 
 /// The state of sampling over one connection.
 #[derive(Debug, Default)]
@@ -150,12 +147,10 @@ impl Sweeper<'_> {
         let Some(idle) = self.census.idle() else {
             return 0;
         };
-        let share = if lacks_ttls {
-            SHARE_WITHOUT_TTLS
-        } else if idle.are_few() {
-            SHARE_AT_FIRST
-        } else {
-            SHARE
+        let share = match idle.are_few() {
+            _ if lacks_ttls => SHARE_WITHOUT_TTLS,
+            true => SHARE_AT_FIRST,
+            false => SHARE,
         };
         let is_left_out = is_limited && fastrand::f64() >= share;
         if is_left_out || (is_limited && !self.allowance.has_some()) {
@@ -220,8 +215,7 @@ impl Sweeper<'_> {
         Ok((names, microseconds))
     }
 
-    /// Chooses keys within the allowance. Keys of namespaces with few samples come first. Each other
-    /// key has the same chance.
+    /// Chooses keys within the allowance, at random. Those of namespaces with few samples come first.
     fn choose_for_idle(
         &mut self,
         database: u32,

@@ -134,7 +134,7 @@ impl Census {
         panel.map_or(0, |panel| panel.known_ttls(place))
     }
 
-    /// Returns whether the panel lacks TTLs to tell evicted keys from expired ones.
+    /// Returns whether the panel lacks TTLs to distinguish evicted keys from expired ones.
     pub fn lacks_ttls(&mut self) -> bool {
         self.panel().is_some_and(|panel| panel.lacks_ttls())
     }
