@@ -38,8 +38,8 @@ pub use rates::RemovalRates;
 pub use reading::RemovalReading;
 pub use renewal::RenewalCheck;
 use renewal::Renewals;
-use run::{AFTER_EXPIRY, Member, Purpose, SinceDraw};
 pub use run::{Drawn, Lifetime, Region, Run, starts};
+use run::{Member, Purpose, SinceDraw};
 use size::{RUN_KEYS_MAX, most_members};
 use split::{End, Split};
 use totals::Totals;
@@ -67,6 +67,8 @@ enum Checked {
     },
     /// Whether a key expired that was about to.
     Followed(NamespacePlace, bool),
+    /// Whether it expired and was not written again until other keys are checked.
+    FollowedLonger(NamespacePlace, bool),
     /// Whether its TTL was renewed.
     Renewal(NamespacePlace, bool),
 }
@@ -206,17 +208,23 @@ impl Panel {
                 // Too late to find out.
                 Purpose::BeforeExpiry(expiry) if now - run.since >= expiry.into() => {}
                 Purpose::BeforeExpiry(_) if is_gone => {
-                    self.unconfirmed.push(Checked::Followed(place, false));
+                    let checked = match member.purpose_after_expiry() {
+                        Purpose::LaterAfterExpiry => Checked::FollowedLonger(place, false),
+                        _ => Checked::Followed(place, false),
+                    };
+                    self.unconfirmed.push(checked);
                 }
-                Purpose::BeforeExpiry(expiry) => later.push(Member {
-                    age: expiry + AFTER_EXPIRY,
-                    purpose: Purpose::AfterExpiry,
-                    ..*member
-                }),
+                Purpose::BeforeExpiry(expiry) => {
+                    later.push(member.after_expiry(expiry, self.interval(place).age()));
+                }
                 // Its TTL decides, which is queried after this.
                 Purpose::Renewal(_) => {}
                 Purpose::AfterExpiry => {
                     self.unconfirmed.push(Checked::Followed(place, is_gone));
+                }
+                Purpose::LaterAfterExpiry => {
+                    self.unconfirmed
+                        .push(Checked::FollowedLonger(place, is_gone));
                 }
             }
         }
@@ -268,6 +276,11 @@ impl Panel {
             Checked::Followed(place, has_expired) => {
                 let split = self.splits.entry(place).or_default();
                 split.record_followed(has_expired);
+                return;
+            }
+            Checked::FollowedLonger(place, is_missing) => {
+                let split = self.splits.entry(place).or_default();
+                split.record_followed_longer(is_missing);
                 return;
             }
             Checked::Renewal(place, is_renewed) => {

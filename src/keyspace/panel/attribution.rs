@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::NamespacePlace;
 use super::fit::{Parts, Uncertain, fit};
 use super::reading::{Calls, Removals};
+use super::split::Expiries;
 
 /// Number of vanished keys for which the counts are distributed at once.
 const GONE_ENOUGH: u32 = 50;
@@ -227,10 +228,10 @@ impl Block {
         &self,
         sums: &Sums,
         found: &Findings,
-        per_second: Option<Uncertain>,
+        expiries: Option<Expiries>,
     ) -> Option<Uncertain> {
         let is_negligible = |keys: f64| keys <= NEGLIGIBLE * sums.counted();
-        let by_ttl = per_second.map(|share| share.times(found.key_seconds));
+        let by_ttl = expiries.map(|expiries| expiries.lasting.times(found.key_seconds));
         by_ttl.or_else(|| match () {
             () if self.misses_some() => None,
             () if is_negligible(sums.expired) => Some(Uncertain::default()),
@@ -250,41 +251,75 @@ impl Block {
     }
 }
 
-/// Distributes the counts of a block. `expiring` returns the share of the keys of a place that
-/// expires in a second, if its TTLs are known.
+/// A place of a block.
+struct PlaceOfBlock {
+    place: NamespacePlace,
+    is_known: bool,
+    /// The share of its expired keys that were missing when the panel was checked.
+    lasting: f64,
+}
+
+/// Returns the share of the expired keys that are not written again until the panel is checked.
+fn lasting(sums: &Sums, expiring: &impl Fn(NamespacePlace) -> Option<Expiries>) -> f64 {
+    let (mut all, mut lasting) = (0.0, 0.0);
+    for (place, found) in &sums.places {
+        if let Some(expiries) = expiring(*place) {
+            all += expiries.all * found.key_seconds;
+            lasting += expiries.lasting.number * found.key_seconds;
+        }
+    }
+    if all > 0.0 {
+        (lasting / all).min(1.0)
+    } else {
+        1.0
+    }
+}
+
+/// Distributes the counts of a block. `expiring` returns the shares of the keys of a place that
+/// expire in a second, if its TTLs are known.
 pub(super) fn attribute(
     block: &Block,
     now: f64,
-    expiring: impl Fn(NamespacePlace) -> Option<Uncertain>,
+    expiring: impl Fn(NamespacePlace) -> Option<Expiries>,
 ) -> Attributed {
     let sums = block.all();
+    // The panel misses the others.
+    let expired_and_missing = sums.expired * lasting(&sums, &expiring);
     // A place whose TTLs are unknown takes its part of the counts too, but does not learn it.
-    let usual = sums.expired / (sums.evicted + sums.expired).max(1.0);
+    let usual = expired_and_missing / (sums.evicted + expired_and_missing).max(1.0);
     let (mut places, mut parts) = (Vec::new(), Vec::new());
     for (place, found) in &sums.places {
-        let expired = block.expired_of(&sums, found, expiring(*place));
+        let expiries = expiring(*place);
+        let expired = block.expired_of(&sums, found, expiries);
         let unknown = Uncertain {
             number: found.vanished.number * usual,
             variance: found.vanished.number.powi(2),
         };
-        places.push((*place, expired.is_some()));
+        places.push(PlaceOfBlock {
+            place: *place,
+            is_known: expired.is_some(),
+            lasting: expiries.map_or(1.0, Expiries::share_lasting),
+        });
         parts.push(Parts::new(found.vanished, expired.unwrap_or(unknown)));
     }
     let is_explained = !block.misses_some() && sums.are_explained();
     let knows_evicted = !block.misses_some() && (block.evicted <= 0.0 || is_explained);
     let knows_expired = !block.misses_expired;
     if is_explained {
-        fit(&mut parts, sums.evicted, sums.expired);
+        fit(&mut parts, sums.evicted, expired_and_missing);
+    }
+    for (parts, place) in parts.iter_mut().zip(&places) {
+        parts.late /= place.lasting;
     }
     let early = parts.iter().map(|parts| parts.early).sum();
     let late = parts.iter().map(|parts| parts.late).sum();
     let evictions = ServerCount::new(block.evicted, early, knows_evicted);
     let expiries = ServerCount::new(block.expired, late, knows_expired);
     let places = places.into_iter().zip(parts);
-    let places = places.map(|((place, is_known), parts)| {
-        let evicted = evictions.part(parts.early, is_known);
-        let expired = expiries.part(parts.late, is_known);
-        (place, (evicted, expired))
+    let places = places.map(|(of_block, parts)| {
+        let evicted = evictions.part(parts.early, of_block.is_known);
+        let expired = expiries.part(parts.late, of_block.is_known);
+        (of_block.place, (evicted, expired))
     });
     Attributed {
         places: places.collect(),
@@ -360,9 +395,12 @@ mod tests {
     /// Attributes a block, if this share of the vanished keys of each place had not expired.
     fn attributed(block: &Block, early: [Option<f64>; 2]) -> Attributed {
         let expiring = early.map(|early| {
-            early.map(|early| Uncertain {
-                number: 1.0 - early,
-                variance: 0.0,
+            early.map(|early| Expiries {
+                all: 1.0 - early,
+                lasting: Uncertain {
+                    number: 1.0 - early,
+                    variance: 0.0,
+                },
             })
         });
         let expiring: BTreeMap<_, _> = PLACES.into_iter().zip(expiring).collect();
@@ -388,6 +426,21 @@ mod tests {
         let found = attributed(&block, [Some(0.0), Some(1.0)]);
         assert_eq!(rounded(found.places[&PLACES[0]]), (Some(0.0), Some(500.0)));
         assert_eq!(rounded(found.places[&PLACES[1]]), (Some(300.0), Some(0.0)));
+    }
+
+    /// Of the first place, 600 keys were evicted, and 400 expired and were written again at once. The
+    /// panel only misses those that were evicted.
+    #[test]
+    fn keys_that_are_written_again_take_no_evictions() {
+        let block = block(removals(800.0, 400.0, 0.0), [60, 20]);
+        let expiries = |place| {
+            let all = if place == PLACES[0] { 2.0 / 3.0 } else { 0.0 };
+            let lasting = Uncertain::default();
+            Some(Expiries { all, lasting })
+        };
+        let found = attribute(&block, 60.0, expiries);
+        let evicted = PLACES.map(|place| found.places[&place].0.map(f64::round));
+        assert_eq!(evicted, [Some(600.0), Some(200.0)]);
     }
 
     #[test]

@@ -15,7 +15,11 @@ const EXPIRING_ONE_IN: u64 = 3;
 /// Such keys are checked this many seconds before and after their TTL ends. Checks can be a second
 /// late.
 const BEFORE_EXPIRY: SinceDraw = 1.3;
-pub(super) const AFTER_EXPIRY: SinceDraw = 0.3;
+const AFTER_EXPIRY: SinceDraw = 0.3;
+
+/// One in this many of the followed keys is checked as long after its TTL ends as keys of the panel
+/// are, to find out whether it was written again by then.
+const LATER_ONE_IN: u64 = 2;
 
 /// Maximum delay of a check, in seconds.
 const DELAY_MAX: f64 = 20.0;
@@ -135,6 +139,8 @@ pub(super) enum Purpose {
     BeforeExpiry(SinceDraw),
     /// To find out whether it has expired.
     AfterExpiry,
+    /// To find out whether it has expired and was not written again.
+    LaterAfterExpiry,
     /// To find out whether its TTL, which ended at this time, was renewed.
     Renewal(SinceDraw),
 }
@@ -190,6 +196,33 @@ impl Member {
     /// Returns whether it is to be checked once this many seconds have passed since the draw.
     pub(super) fn is_due(&self, seconds: f64) -> bool {
         seconds >= f64::from(self.age)
+    }
+
+    /// Returns how a followed key is checked after its TTL has ended.
+    pub(super) const fn purpose_after_expiry(self) -> Purpose {
+        if (self.id / EXPIRING_ONE_IN).is_multiple_of(LATER_ONE_IN) {
+            Purpose::LaterAfterExpiry
+        } else {
+            Purpose::AfterExpiry
+        }
+    }
+
+    /// Returns the check of a key that was still there just before this time, at which its TTL ends.
+    /// `age` is the age at which keys of its namespace are checked: such a check finds keys that have
+    /// expired at any time in between.
+    #[expect(clippy::cast_precision_loss, reason = "the number is small")]
+    pub(super) fn after_expiry(self, expiry: SinceDraw, age: SinceDraw) -> Self {
+        let purpose = self.purpose_after_expiry();
+        let part = (self.id / (EXPIRING_ONE_IN * LATER_ONE_IN) % 1_000) as SinceDraw / 1_000.0;
+        let delay = match purpose {
+            Purpose::LaterAfterExpiry => (part * age).max(AFTER_EXPIRY),
+            _ => AFTER_EXPIRY,
+        };
+        Self {
+            age: expiry + delay,
+            purpose,
+            ..self
+        }
     }
 
     /// Returns the check of a key just before its TTL ends, if that is soon. Checks may be later than

@@ -24,6 +24,9 @@ const KNOWN_MAX: f64 = 300.0;
 /// Number of keys followed until their TTL ended after which earlier ones count half.
 const FOLLOWED_MAX: f64 = 60.0;
 
+/// Minimum share of the expired keys that a check finds, by which their number is scaled.
+const LASTING_MIN: f64 = 0.1;
+
 /// Maximum share of expired keys. All may have expired, but a few known ones do not prove that.
 const LATE_MAX: f64 = 0.98;
 
@@ -91,6 +94,54 @@ impl End {
     }
 }
 
+/// The shares of the keys of a namespace that expire in a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Expiries {
+    /// All of them.
+    pub(super) all: f64,
+    /// Those that are not written again until the keys of the panel are checked. A check does not
+    /// find the others.
+    pub(super) lasting: Uncertain,
+}
+
+impl Expiries {
+    /// Returns the share of the expired keys that are not written again until the check.
+    pub(super) fn share_lasting(self) -> f64 {
+        if self.all > 0.0 {
+            (self.lasting.number / self.all).clamp(LASTING_MIN, 1.0)
+        } else {
+            1.0
+        }
+    }
+}
+
+/// Number of keys that were followed, and those of them that were missing in the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Followed {
+    keys: f64,
+    missing: f64,
+}
+
+impl Followed {
+    fn record(&mut self, is_missing: bool) {
+        if self.keys >= FOLLOWED_MAX {
+            self.keys /= 2.0;
+            self.missing /= 2.0;
+        }
+        self.keys += 1.0;
+        self.missing += f64::from(u8::from(is_missing));
+    }
+
+    /// Returns the share that was missing. Until some were followed, all are expected to be.
+    fn share(self) -> Uncertain {
+        let number = (self.missing + 1.0) / (self.keys + 1.0);
+        Uncertain {
+            number,
+            variance: number * (1.0 - number) / (self.keys + 1.0),
+        }
+    }
+}
+
 /// The keys of a namespace whose TTL is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Split {
@@ -103,9 +154,10 @@ pub(super) struct Split {
     per_second: f64,
     /// Sum of the known TTLs, in seconds.
     ttls: f64,
-    /// Such keys that were followed until their TTL ended, and those of them that expired.
-    followed: f64,
-    expired: f64,
+    /// Such keys that were followed until their TTL ended.
+    followed: Followed,
+    /// Others that were followed until the keys of the panel are checked.
+    followed_longer: Followed,
 }
 
 impl Split {
@@ -136,12 +188,13 @@ impl Split {
     /// Records a key that was followed until its TTL ended: whether it was there until then, and
     /// not after it.
     pub(super) fn record_followed(&mut self, has_expired: bool) {
-        if self.followed >= FOLLOWED_MAX {
-            self.followed /= 2.0;
-            self.expired /= 2.0;
-        }
-        self.followed += 1.0;
-        self.expired += f64::from(u8::from(has_expired));
+        self.followed.record(has_expired);
+    }
+
+    /// Records a key that was followed for longer: whether it was there until its TTL ended, and was
+    /// not written again until then.
+    pub(super) fn record_followed_longer(&mut self, is_missing: bool) {
+        self.followed_longer.record(is_missing);
     }
 
     /// Returns how many TTLs are known, up to the number after which further ones would hardly change
@@ -160,8 +213,8 @@ impl Split {
         self.known >= KNOWN_MIN
     }
 
-    /// Returns the share of the keys that expires in a second; `None` if it is unknown.
-    pub(super) fn expiring(&self) -> Option<Uncertain> {
+    /// Returns the shares of the keys that expire in a second; `None` if they are unknown.
+    pub(super) fn expiring(&self) -> Option<Expiries> {
         let known = self.known.max(1.0);
         let mean = self.expiring_per_second / known;
         // Keys with a TTL may expire soon even if none was found that does.
@@ -169,12 +222,13 @@ impl Split {
         let least = EXPIRING_ERROR * self.per_second * with_ttl;
         let squares = self.expiring_squares.max(self.expected_squares());
         let variance = squares.max(least * least) / (known * known);
-        // Until some were followed, all are expected to expire.
-        let share = (self.expired + 1.0) / (self.followed + 1.0);
-        let share_variance = share * (1.0 - share) / (self.followed + 1.0);
-        self.is_known().then_some(Uncertain {
-            number: mean * share,
-            variance: variance * share * share + share_variance * mean * mean,
+        let share = self.followed_longer.share();
+        self.is_known().then_some(Expiries {
+            all: mean * self.followed.share().number,
+            lasting: Uncertain {
+                number: mean * share.number,
+                variance: variance * share.number.powi(2) + share.variance * mean * mean,
+            },
         })
     }
 
@@ -190,7 +244,8 @@ impl Split {
 
     /// Returns the share of the vanished keys that had not expired; `None` if it is unknown.
     fn early(&self, interval: Interval) -> Option<f64> {
-        let late = self.expiring()?.number / interval.gone_per_second().max(f64::MIN_POSITIVE);
+        let late =
+            self.expiring()?.lasting.number / interval.gone_per_second().max(f64::MIN_POSITIVE);
         Some(1.0 - late.min(LATE_MAX))
     }
 
@@ -274,7 +329,7 @@ mod tests {
         // Two of 20 keys with TTLs of up to 40 seconds should expire within eight.
         let error = |ttl| {
             let split = split(Expiry::In(ttl), 20);
-            split.expiring().unwrap().variance.sqrt()
+            split.expiring().unwrap().lasting.variance.sqrt()
         };
         assert!(error(20_000) > 0.01, "{}", error(20_000));
         assert!(error(3_600_000) < 0.004, "{}", error(3_600_000));
@@ -283,9 +338,21 @@ mod tests {
     #[test]
     fn renewed_keys_do_not_expire() {
         let mut split = split(SOON, 100);
-        (0..50).for_each(|_| split.record_followed(false));
+        (0..50).for_each(|_| split.record_followed_longer(false));
         let early = split.early(interval()).unwrap();
         assert!(early > 0.7, "{early}");
+    }
+
+    #[test]
+    fn keys_that_are_written_again_expire_but_are_not_missing() {
+        let mut split = split(SOON, 100);
+        (0..50).for_each(|_| split.record_followed(true));
+        (0..50).for_each(|_| split.record_followed_longer(false));
+        let expiries = split.expiring().unwrap();
+        assert!(
+            expiries.all > 10.0 * expiries.lasting.number,
+            "{expiries:?}"
+        );
     }
 
     #[test]
