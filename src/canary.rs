@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use crate::backoff;
 use crate::config::Target;
-use crate::connection::{LostPrimary, refused};
+use crate::connection::{Whereabouts, refused};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::publish::Slot;
@@ -64,7 +64,7 @@ struct CanaryFeed {
     slot: Arc<Slot>,
     /// `None` until the first subscription.
     tally: Option<CanaryTally>,
-    lost: LostPrimary,
+    whereabouts: Whereabouts,
 }
 
 impl CanaryFeed {
@@ -87,7 +87,7 @@ pub async fn run(target: Arc<Target>, slot: Arc<Slot>, footprint: Arc<Footprint>
     let mut feed = CanaryFeed {
         slot,
         tally: None,
-        lost: LostPrimary::default(),
+        whereabouts: Whereabouts::default(),
     };
     feed.show(CanaryState::Disconnected);
     // Thousands of targets must not publish at the same moments.

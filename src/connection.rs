@@ -10,6 +10,7 @@ mod handshake;
 mod identity;
 mod link;
 mod login;
+mod moves;
 mod pack;
 mod pool;
 mod quiet;
@@ -51,9 +52,10 @@ use pool::MemoryShare;
 use read::{ReadFault, read, unrequested};
 pub use resolve::resolve;
 use resp::Decoder;
-pub use role::{ConnectedRole, LostPrimary};
+pub use role::ConnectedRole;
 pub use session::{PairedReplies, Session};
 pub use stream::{Message, MessageStream};
+pub use whereabouts::Whereabouts;
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 16 << 10;

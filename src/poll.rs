@@ -27,7 +27,7 @@ use crate::clock;
 use crate::collector::function_stats::RunningFunction;
 use crate::collector::{ALL, Circumstances, Collector, Remembered};
 use crate::config::Target;
-use crate::connection::{LostPrimary, OnReconnect};
+use crate::connection::{OnReconnect, Whereabouts};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::metric::Snapshot;
@@ -65,7 +65,7 @@ struct PollMemory {
     /// Load that the exporter causes on the server; `None` for a single poll.
     footprint: Option<Arc<Footprint>>,
     poller: Option<Poller>,
-    lost: LostPrimary,
+    whereabouts: Whereabouts,
     remembered: Remembered,
     rdb_file: RdbFile,
     rests: Rests,
@@ -211,7 +211,7 @@ async fn poll(
             let footprint = memory.footprint.clone().unwrap_or_default();
             let opened = Poller::open(target, counter, footprint, deadline).await?;
             telemetry.count(CONNECTS, [&target.name]);
-            empty.insert(opened.searching(&memory.lost))
+            empty.insert(opened.remembering(&memory.whereabouts))
         }
     };
     let mut circumstances = circumstances(target);

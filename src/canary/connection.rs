@@ -13,7 +13,7 @@ use super::tally::{CanaryTally, LOST_AFTER};
 use super::{CanaryEnd, CanaryFeed, channel};
 use crate::clock::monotonic;
 use crate::config::Target;
-use crate::connection::{LostPrimary, Message, MessageStream, refused};
+use crate::connection::{Message, MessageStream, Whereabouts, refused};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::info::Info;
@@ -60,7 +60,7 @@ impl CanaryConnection {
         feed: &mut CanaryFeed,
         footprint: Arc<Footprint>,
     ) -> Result<Infallible, CanaryEnd> {
-        let mut connection = Self::open(target, &feed.lost, footprint).await?;
+        let mut connection = Self::open(target, &feed.whereabouts, footprint).await?;
         info!(name = target.name, "the canary is connected");
         loop {
             let tally = feed.tally.get_or_insert_default();
@@ -83,7 +83,7 @@ impl CanaryConnection {
 
     /// Sends one message. Returns how long it took, or `None` if it is lost.
     pub(super) async fn examine(target: &Target) -> Result<Option<Duration>, CanaryEnd> {
-        let mut connection = Self::open(target, &LostPrimary::default(), Arc::default()).await?;
+        let mut connection = Self::open(target, &Whereabouts::default(), Arc::default()).await?;
         let mut tally = CanaryTally::default();
         let started = Instant::now();
         connection.publish(&mut tally).await?;
@@ -98,13 +98,13 @@ impl CanaryConnection {
     /// Connects to a target and subscribes.
     async fn open(
         target: &Target,
-        lost: &LostPrimary,
+        whereabouts: &Whereabouts,
         footprint: Arc<Footprint>,
     ) -> Result<Self, CanaryEnd> {
         let timeout = target.poll.timeout.max(lost_after());
         let deadline = Instant::now() + timeout;
         let endpoint = target.endpoint.clone().for_canary();
-        let dialed = MessageStream::dial(&endpoint, lost, footprint, deadline).await?;
+        let dialed = MessageStream::dial(&endpoint, whereabouts, footprint, deadline).await?;
         let stream = dialed.map_err(|_| CanaryEnd::Unsupported)?;
         let channel = channel(target);
         let mut connection = Self {

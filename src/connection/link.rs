@@ -91,6 +91,11 @@ impl Link {
         })
     }
 
+    /// Uses what earlier links to this address have remembered about it.
+    pub fn remember(&mut self, whereabouts: &Whereabouts) {
+        self.whereabouts = whereabouts.clone();
+    }
+
     /// Returns the time that it took to establish the current connection.
     #[must_use]
     pub const fn connect_time(&self) -> Duration {
@@ -267,15 +272,14 @@ impl Link {
         std::mem::replace(&mut self.retries_rejected, false)
     }
 
-    fn has_moved(&mut self) -> bool {
+    fn has_moved(&self) -> bool {
         let peer = self.connection.peer();
         self.whereabouts.has_moved(&self.endpoint.address, peer)
     }
 
     fn replace(&mut self, fresh: Connection, cause: Cause) {
-        // The old address belongs to the name again only if lookups prove it.
         if cause == Cause::Moved {
-            self.whereabouts = Whereabouts::default();
+            self.whereabouts.leave();
         }
         let retried = self.retried_rejected;
         if retried.is_none_or(|retried| retried.elapsed() >= RETRY_REJECTED_INTERVAL) {

@@ -1,10 +1,11 @@
 //! Tracks the role of a server. When it changes, the name or virtual address may lead to another
 //! server, so that a new connection is due.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::whereabouts::Whereabouts;
 
 /// Pause between the first two new connections after a primary was lost. It doubles.
 const SEARCH_FIRST: Duration = Duration::from_secs(2);
@@ -21,14 +22,17 @@ const SEARCH_FOR: Duration = Duration::from_mins(5);
 pub struct ConnectedRole {
     /// The role, such as `master`, once INFO has shown it.
     role: Option<String>,
-    lost: LostPrimary,
+    whereabouts: Whereabouts,
 }
 
 impl ConnectedRole {
     /// Returns the role of a server that is not yet known.
     #[must_use]
-    pub const fn new(lost: LostPrimary) -> Self {
-        Self { role: None, lost }
+    pub const fn new(whereabouts: Whereabouts) -> Self {
+        Self {
+            role: None,
+            whereabouts,
+        }
     }
 
     /// Forgets the role, because of a new connection.
@@ -44,7 +48,7 @@ impl ConnectedRole {
         if self.role.is_none() || has_changed {
             self.role = Some(role.to_owned());
         }
-        let is_search_due = self.lost.observe(role == "master", now);
+        let is_search_due = self.whereabouts.observe(role == "master", now);
         has_changed || is_search_due
     }
 }
@@ -52,18 +56,8 @@ impl ConnectedRole {
 /// The search for a primary that an address no longer leads to. It goes on over all connections of
 /// one user to this address: a failover often closes them before the address leads to the new
 /// primary.
-#[derive(Clone, Debug, Default)]
-pub struct LostPrimary(Arc<Mutex<Search>>);
-
-impl LostPrimary {
-    fn observe(&self, is_primary: bool, now: Instant) -> bool {
-        let mut search = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        search.observe(is_primary, now)
-    }
-}
-
 #[derive(Debug, Default)]
-struct Search {
+pub(super) struct PrimarySearch {
     was_primary: bool,
     /// Present while the primary is searched for.
     plan: Option<SearchPlan>,
@@ -76,9 +70,9 @@ struct SearchPlan {
     pause: Duration,
 }
 
-impl Search {
+impl PrimarySearch {
     /// Records whether the server is a primary. Returns whether the next connection is due.
-    fn observe(&mut self, is_primary: bool, now: Instant) -> bool {
+    pub(super) fn observe(&mut self, is_primary: bool, now: Instant) -> bool {
         if is_primary {
             self.plan = None;
         } else if self.was_primary {
@@ -112,10 +106,10 @@ mod tests {
     /// Records one role per second over a connection each. Returns the seconds at which a new
     /// connection was due.
     fn due_at(roles: impl IntoIterator<Item = &'static str>) -> Vec<usize> {
-        let lost = LostPrimary::default();
+        let whereabouts = Whereabouts::default();
         let start = Instant::now();
         let due = roles.into_iter().enumerate().filter(|(second, role)| {
-            let mut connected = ConnectedRole::new(lost.clone());
+            let mut connected = ConnectedRole::new(whereabouts.clone());
             connected.record(Some(role), start + Duration::from_secs(*second as u64))
         });
         due.map(|(second, _)| second).collect()
@@ -127,7 +121,7 @@ mod tests {
 
     #[test]
     fn change_over_one_connection_needs_another_one_at_once() {
-        let mut role = ConnectedRole::new(LostPrimary::default());
+        let mut role = ConnectedRole::new(Whereabouts::default());
         let now = Instant::now();
         assert!(!role.record(Some("slave"), now));
         assert!(!role.record(None, now));

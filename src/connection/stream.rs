@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Instant;
 
 use super::resp::ReplyLimits;
-use super::role::{ConnectedRole, LostPrimary};
+use super::role::ConnectedRole;
 use super::whereabouts::Whereabouts;
 use super::{
     Connection, Packed, READ_BYTES, READS_PER_TURN, budget, closed, decode, refused, within,
@@ -56,14 +56,14 @@ impl fmt::Debug for MessageStream {
 
 impl MessageStream {
     /// Connects to a target, and switches to RESP3. Returns the error reply of a server that does
-    /// not support it. Pass the same `lost` for each connection that replaces another one.
+    /// not support it. Pass the same `whereabouts` for each connection that replaces another one.
     ///
     /// # Errors
     ///
     /// See [`Connection::dial`].
     pub async fn dial(
         endpoint: &Endpoint,
-        lost: &LostPrimary,
+        whereabouts: &Whereabouts,
         footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Result<Self, Refusal>, Failure> {
@@ -91,16 +91,21 @@ impl MessageStream {
         Ok(Ok(Self {
             connection,
             address: endpoint.address.clone(),
-            whereabouts: Whereabouts::default(),
-            role: ConnectedRole::new(lost.clone()),
+            whereabouts: whereabouts.clone(),
+            role: ConnectedRole::new(whereabouts.clone()),
         }))
     }
 
     /// Returns whether the host name no longer resolves to the connected address. Call it regularly:
-    /// it starts lookups and processes their results.
-    pub fn has_moved(&mut self) -> bool {
+    /// it starts lookups and processes their results. Once it has, use another connection.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
         let peer = self.connection.peer();
-        self.whereabouts.has_moved(&self.address, peer)
+        let has_moved = self.whereabouts.has_moved(&self.address, peer);
+        if has_moved {
+            self.whereabouts.leave();
+        }
+        has_moved
     }
 
     /// Records the role of the server. Returns whether a new connection may lead to another server.

@@ -18,7 +18,7 @@ use crate::collector::function_stats::{self, RunningFunction};
 use crate::collector::{Circumstances, Collector, INFO, Replies, Server};
 use crate::config::Target;
 use crate::connection::{
-    ConnectedRole, LostPrimary, OnReconnect, Session, Setup, Spacing, refused,
+    ConnectedRole, OnReconnect, Session, Setup, Spacing, Whereabouts, refused,
 };
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Replied};
@@ -98,10 +98,11 @@ impl Round {
 }
 
 impl Poller {
-    /// Goes on with the search of an earlier poller for a lost primary.
+    /// Uses what earlier pollers of the target have remembered about its address.
     #[must_use]
-    pub fn searching(mut self, lost: &LostPrimary) -> Self {
-        self.role = ConnectedRole::new(lost.clone());
+    pub fn remembering(mut self, whereabouts: &Whereabouts) -> Self {
+        self.role = ConnectedRole::new(whereabouts.clone());
+        self.session.link().remember(whereabouts);
         self
     }
 
@@ -128,7 +129,7 @@ impl Poller {
             parameters: Parameters::default(),
             is_busy: false,
             broken_by: Vec::new(),
-            role: ConnectedRole::new(LostPrimary::default()),
+            role: ConnectedRole::new(Whereabouts::default()),
             may_have_moved: false,
             script_replies: Vec::new(),
             wire_bytes: 0,

@@ -12,7 +12,7 @@ use tracing::{debug, info};
 
 use crate::backoff;
 use crate::config::Endpoint;
-use crate::connection::{LostPrimary, Message, MessageStream, refused};
+use crate::connection::{Message, MessageStream, Whereabouts, refused};
 use crate::failure::{Failure, Reason};
 use crate::reply::Reply;
 
@@ -105,7 +105,7 @@ impl FailoverFeed<'_> {
         let endpoint = sentinel.clone().for_events();
         let deadline = Instant::now() + self.timeout;
         let dialed =
-            MessageStream::dial(&endpoint, &LostPrimary::default(), Arc::default(), deadline)
+            MessageStream::dial(&endpoint, &Whereabouts::default(), Arc::default(), deadline)
                 .await?;
         let unsupported = |refusal| FeedEnd::Unavailable(refused(&refusal), UPGRADE);
         let mut stream = dialed.map_err(unsupported)?;

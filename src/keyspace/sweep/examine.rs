@@ -6,7 +6,7 @@ use super::key_reader::{KEYS_PER_PIPELINE, KeyReader, WantedKey};
 use super::load;
 use super::vitals::Scope;
 use crate::config::Target;
-use crate::connection::{LostPrimary, Spacing};
+use crate::connection::{Spacing, Whereabouts};
 use crate::failure::Failure;
 use crate::keyspace::cost::{Costs, SweepQuery};
 use crate::keyspace::idle::Policy;
@@ -36,7 +36,7 @@ pub struct Examined {
 pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     let mut reader = KeyReader::open(
         target,
-        &LostPrimary::default(),
+        &Whereabouts::default(),
         Arc::new(|_| ()),
         Arc::default(),
     )

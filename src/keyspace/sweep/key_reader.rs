@@ -16,7 +16,7 @@ use super::vitals::{InfoForm, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
 use crate::connection::{
-    ConnectedRole, LostPrimary, OnReconnect, PairedReplies, Session, Setup, Spacing, refused,
+    ConnectedRole, OnReconnect, PairedReplies, Session, Setup, Spacing, Whereabouts, refused,
 };
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Passage};
@@ -64,7 +64,7 @@ impl KeyReader {
     /// The dial failed, or the server refused INFO.
     pub async fn open(
         target: &Target,
-        lost: &LostPrimary,
+        whereabouts: &Whereabouts,
         on_reconnect: OnReconnect,
         footprint: Arc<Footprint>,
     ) -> Result<Self, Failure> {
@@ -74,6 +74,7 @@ impl KeyReader {
         let passage = footprint.enter().await;
         let (name, endpoint) = (&target.name, target.sweep_endpoint());
         let mut session = Session::open(name, &endpoint, on_reconnect, counted, deadline).await?;
+        session.link().remember(whereabouts);
         let replies = session
             .link()
             .request_once(&[["INFO", "server"], ["INFO", "cluster"]], deadline)
@@ -103,7 +104,7 @@ impl KeyReader {
             timeout,
             replied: Vec::new(),
             round_trip: Duration::ZERO,
-            role: ConnectedRole::new(lost.clone()),
+            role: ConnectedRole::new(whereabouts.clone()),
             count_max: u32::MAX,
             sent: 0,
             refusals: Refusals::default(),

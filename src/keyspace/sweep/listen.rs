@@ -17,7 +17,7 @@ use super::ordered::StreamEnd;
 use crate::backoff;
 use crate::clock::monotonic;
 use crate::config::{EventUse, Namespace, Sweep, Target};
-use crate::connection::{LostPrimary, refused};
+use crate::connection::{Whereabouts, refused};
 use crate::failure::Reason;
 use crate::footprint::Footprint;
 use crate::keyspace::events::{Break, Duty, KeyEvents, NewCounts, StreamState};
@@ -67,14 +67,15 @@ pub async fn listen(
     footprint: Arc<Footprint>,
 ) {
     let Some(feed) = feed else { return };
-    let lost = LostPrimary::default();
+    let whereabouts = Whereabouts::default();
     let mut failures = 0;
     let mut state = StreamState::Disconnected;
     let mut duty = Duty::default();
     loop {
         let started = Instant::now();
         let counted = Arc::clone(&footprint);
-        let Err(end) = EventStream::follow(target, feed, keeper, &lost, counted, &mut duty).await;
+        let Err(end) =
+            EventStream::follow(target, feed, keeper, &whereabouts, counted, &mut duty).await;
         let had_begun = feed.with(|events| {
             events.detach(monotonic());
             events.state() != state

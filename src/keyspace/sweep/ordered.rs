@@ -7,7 +7,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::config::Target;
-use crate::connection::{LostPrimary, Message, MessageStream, refused};
+use crate::connection::{Message, MessageStream, Whereabouts, refused};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::info::Info;
@@ -61,13 +61,13 @@ impl OrderedStream {
     /// Connects to a target.
     pub async fn open(
         target: &Target,
-        lost: &LostPrimary,
+        whereabouts: &Whereabouts,
         footprint: Arc<Footprint>,
     ) -> Result<Self, StreamEnd> {
         let endpoint = target.endpoint.clone().for_events();
         let deadline = Instant::now() + target.poll.timeout;
         let counted = Arc::clone(&footprint);
-        let dialed = MessageStream::dial(&endpoint, lost, counted, deadline).await?;
+        let dialed = MessageStream::dial(&endpoint, whereabouts, counted, deadline).await?;
         let Ok(stream) = dialed else {
             return Err(StreamEnd::Unsupported);
         };

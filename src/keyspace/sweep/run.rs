@@ -17,7 +17,7 @@ use super::{Event, Listener, PUBLISH_MOST, Sweeper};
 use crate::backoff;
 use crate::clock::now;
 use crate::config::{Namespace, Share, Target};
-use crate::connection::{LostPrimary, OnReconnect};
+use crate::connection::{OnReconnect, Whereabouts};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::keyspace::single_pass::{KeySample, LookupBudget};
@@ -81,7 +81,7 @@ async fn sweep_forever(
         census.record_other_server();
         Arc::default()
     };
-    let lost = LostPrimary::default();
+    let whereabouts = Whereabouts::default();
     let mut failures = 0;
     let mut reason = None;
     loop {
@@ -95,7 +95,7 @@ async fn sweep_forever(
         let counted = Arc::clone(&footprint);
         let Err(failure) = sweep_until_failure(
             target,
-            &lost,
+            &whereabouts,
             on_reconnect,
             counted,
             &mut census,
@@ -163,7 +163,7 @@ pub async fn once(
     target.sweep.lookup_share = Some(Share::WHOLE);
     let reader = KeyReader::open(
         &target,
-        &LostPrimary::default(),
+        &Whereabouts::default(),
         Arc::new(|_| ()),
         Arc::default(),
     )
@@ -192,14 +192,20 @@ pub async fn once(
 /// Sweeps over one connection, pass after pass, until something fails.
 async fn sweep_until_failure(
     target: &Target,
-    lost: &LostPrimary,
+    whereabouts: &Whereabouts,
     on_reconnect: OnReconnect,
     footprint: Arc<Footprint>,
     census: &mut Census,
     feeds: Feeds,
     listener: &mut Listener<'_>,
 ) -> Result<std::convert::Infallible, Failure> {
-    let reader = Box::pin(KeyReader::open(target, lost, on_reconnect, footprint)).await?;
+    let reader = Box::pin(KeyReader::open(
+        target,
+        whereabouts,
+        on_reconnect,
+        footprint,
+    ))
+    .await?;
     if !reader.server().holds_keys() {
         // A Sentinel never has keys to sweep.
         drop(reader);

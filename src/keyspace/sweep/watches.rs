@@ -18,7 +18,7 @@ use super::lull::Lull;
 use super::ordered::StreamEnd;
 use crate::backoff;
 use crate::config::{EventUse, Namespace, Sweep, Target};
-use crate::connection::{LostPrimary, refused};
+use crate::connection::{Whereabouts, refused};
 use crate::failure::Reason;
 use crate::footprint::Footprint;
 use crate::keyspace::event_flags::sends_misses;
@@ -108,13 +108,14 @@ async fn watch_stream(
     keeper: &FlagKeeper,
     footprint: Arc<Footprint>,
 ) {
-    let lost = LostPrimary::default();
+    let whereabouts = Whereabouts::default();
     let mut failures = 0;
     let mut state = WatchState::Disconnected;
     loop {
         let started = Instant::now();
         let counted = Arc::clone(&footprint);
-        let Err(end) = WatchConnection::follow(target, feed, stream, keeper, &lost, counted).await;
+        let Err(end) =
+            WatchConnection::follow(target, feed, stream, keeper, &whereabouts, counted).await;
         // A connection that is cut soon after each begin must not be opened again at once.
         let has_lasted = started.elapsed() >= RETRY_MAX;
         failures = if has_lasted { 1 } else { failures + 1 };
@@ -147,8 +148,9 @@ pub async fn examine_changes(target: &Target) -> Option<ExaminedEvents> {
     }
     let feed = WatchFeed::of(&target.sweep, &[])?;
     let examined = async {
-        let (stream, lost) = (WatchedStream::Changes, LostPrimary::default());
-        let opened = WatchConnection::open(target, &feed, stream, &lost, Arc::default()).await;
+        let (stream, whereabouts) = (WatchedStream::Changes, Whereabouts::default());
+        let opened =
+            WatchConnection::open(target, &feed, stream, &whereabouts, Arc::default()).await;
         opened?.track(true).await
     };
     let examined = examined.await.map(|_| ExaminedEvents::Work);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::EventFeed;
 use super::stream::EventStream;
 use crate::config::{Sweep, Target};
-use crate::connection::LostPrimary;
+use crate::connection::Whereabouts;
 use crate::failure::Failure;
 use crate::keyspace::event_flags::{NeededFlags, sends_lost};
 use crate::keyspace::events::Duty;
@@ -56,8 +56,16 @@ impl From<StreamEnd> for ExaminedEvents {
 async fn examine(target: &Target, feed: &EventFeed) -> Result<ExaminedEvents, StreamEnd> {
     let mut duty = Duty::default();
     let keeper = FlagKeeper::of(&target.sweep);
-    let lost = LostPrimary::default();
-    let opened = EventStream::open(target, feed, &keeper, &lost, Arc::default(), &mut duty).await;
+    let whereabouts = Whereabouts::default();
+    let opened = EventStream::open(
+        target,
+        feed,
+        &keeper,
+        &whereabouts,
+        Arc::default(),
+        &mut duty,
+    )
+    .await;
     let (mut stream, is_primary) = opened?;
     if !is_primary {
         return Ok(ExaminedEvents::Replica);

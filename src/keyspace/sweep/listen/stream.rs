@@ -13,7 +13,7 @@ use super::EventFeed;
 use crate::clock::monotonic;
 use crate::collector::Server;
 use crate::config::Target;
-use crate::connection::LostPrimary;
+use crate::connection::Whereabouts;
 use crate::footprint::Footprint;
 use crate::info::Info;
 use crate::keyspace::events::{Duty, EventReading, KeyEvent, KeyEvents, StreamState};
@@ -52,12 +52,12 @@ impl<'a> EventStream<'a> {
         target: &'a Target,
         feed: &'a EventFeed,
         keeper: &'a FlagKeeper,
-        lost: &LostPrimary,
+        whereabouts: &Whereabouts,
         footprint: Arc<Footprint>,
         duty: &'a mut Duty,
     ) -> Result<Infallible, StreamEnd> {
         let (mut stream, is_primary) =
-            Self::open(target, feed, keeper, lost, footprint, duty).await?;
+            Self::open(target, feed, keeper, whereabouts, footprint, duty).await?;
         if is_primary {
             stream.follow_primary().await
         } else {
@@ -70,13 +70,13 @@ impl<'a> EventStream<'a> {
         target: &'a Target,
         feed: &'a EventFeed,
         keeper: &'a FlagKeeper,
-        lost: &LostPrimary,
+        whereabouts: &Whereabouts,
         footprint: Arc<Footprint>,
         duty: &'a mut Duty,
     ) -> Result<(Self, bool), StreamEnd> {
         let mut stream = Self {
             target,
-            ordered: OrderedStream::open(target, lost, footprint).await?,
+            ordered: OrderedStream::open(target, whereabouts, footprint).await?,
             feed,
             databases: DATABASES,
             duty,

@@ -11,7 +11,7 @@ use crate::clock::monotonic;
 use crate::collector::Server;
 use crate::collector::info::keyspace::Listed;
 use crate::config::Target;
-use crate::connection::LostPrimary;
+use crate::connection::Whereabouts;
 use crate::footprint::Footprint;
 use crate::info::Info;
 use crate::keyspace::event_flags::sends_misses;
@@ -65,10 +65,10 @@ impl<'a> WatchConnection<'a> {
         feed: &'a WatchFeed,
         stream: WatchedStream,
         keeper: &'a FlagKeeper,
-        lost: &LostPrimary,
+        whereabouts: &Whereabouts,
         footprint: Arc<Footprint>,
     ) -> Result<Infallible, StreamEnd> {
-        let mut connection = Self::open(target, feed, stream, lost, footprint).await?;
+        let mut connection = Self::open(target, feed, stream, whereabouts, footprint).await?;
         let (every, lasts) = match stream {
             WatchedStream::Misses => (MISSES_EVERY, MISSES_FOR),
             WatchedStream::Changes => (CHANGES_EVERY, CHANGES_FOR),
@@ -92,8 +92,8 @@ impl<'a> WatchConnection<'a> {
         target: &'a Target,
         feed: &'a WatchFeed,
     ) -> Result<KnownFlags, StreamEnd> {
-        let (misses, lost) = (WatchedStream::Misses, LostPrimary::default());
-        let mut connection = Self::open(target, feed, misses, &lost, Arc::default()).await?;
+        let (misses, whereabouts) = (WatchedStream::Misses, Whereabouts::default());
+        let mut connection = Self::open(target, feed, misses, &whereabouts, Arc::default()).await?;
         connection.subscribe("SUBSCRIBE").await?;
         let mut record = |message: Option<&Reply>| record(feed, misses, message);
         read_flags(&mut connection.ordered, &mut record).await
@@ -103,14 +103,14 @@ impl<'a> WatchConnection<'a> {
         target: &'a Target,
         feed: &'a WatchFeed,
         stream: WatchedStream,
-        lost: &LostPrimary,
+        whereabouts: &Whereabouts,
         footprint: Arc<Footprint>,
     ) -> Result<Self, StreamEnd> {
         let mut connection = Self {
             target,
             feed,
             stream,
-            ordered: OrderedStream::open(target, lost, Arc::clone(&footprint)).await?,
+            ordered: OrderedStream::open(target, whereabouts, Arc::clone(&footprint)).await?,
             footprint,
             databases: DATABASES,
             access: FlagAccess::default(),
