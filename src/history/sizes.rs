@@ -99,6 +99,13 @@ fn digest(database: &str, name: &str) -> u64 {
     hasher.finish()
 }
 
+/// Returns the largest size of the points, with what an allocation needs.
+#[cfg(test)]
+pub(super) fn bytes_max() -> usize {
+    let of_point = NAMESPACES_MAX * size_of::<(u64, f64)>() + 16;
+    POINTS * of_point + POINTS.next_power_of_two() * size_of::<SizePoint>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
