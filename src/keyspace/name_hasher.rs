@@ -15,4 +15,10 @@ impl NameHasher {
     pub(super) fn hash_one(&self, name: impl Hash) -> u64 {
         self.0.hash_one(name)
     }
+
+    /// Returns half of the hash of a name. It is enough to find a name among thousands: one in a
+    /// million is taken for another one.
+    pub(super) fn short(&self, name: impl Hash) -> u32 {
+        u32::try_from(self.hash_one(name) >> 32).unwrap_or(u32::MAX)
+    }
 }

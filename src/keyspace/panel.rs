@@ -8,6 +8,7 @@
 //! checked once and then leaves the panel: older keys are not a sample of the living ones.
 
 mod attribution;
+mod checked;
 mod effort;
 pub mod families;
 mod fit;
@@ -32,6 +33,7 @@ use super::events::{Coverage, Uncovered};
 use super::name_hasher::NameHasher;
 use crate::number::length;
 use attribution::Block;
+use checked::{Checked, CheckedRun};
 use effort::Effort;
 use interval::Interval;
 pub use rates::RemovalRates;
@@ -41,7 +43,7 @@ use renewal::Renewals;
 pub use run::{Drawn, Lifetime, Region, Run, starts};
 use run::{Member, Purpose, SinceDraw};
 use size::{RUN_KEYS_MAX, most_members};
-use split::{End, Split};
+use split::Split;
 use totals::Totals;
 
 /// A database and a namespace.
@@ -54,37 +56,19 @@ const REPRESENTED_MAX: f64 = 20.0;
 /// Time that the first draw represents, in seconds.
 const REPRESENTED_FIRST: f64 = 1.0;
 
-/// A checked key.
-#[derive(Clone, Copy, Debug)]
-enum Checked {
-    Counted {
-        place: NamespacePlace,
-        lifetime: Lifetime,
-        weight: f64,
-        since: f64,
-        at: f64,
-        is_gone: bool,
-    },
-    /// Whether a key expired that was about to.
-    Followed(NamespacePlace, bool),
-    /// Whether it expired and was not written again until other keys are checked.
-    FollowedLonger(NamespacePlace, bool),
-    /// Whether its TTL was renewed.
-    Renewal(NamespacePlace, bool),
-}
-
 /// Keys that are followed until they are checked.
 #[derive(Debug, Default)]
 pub struct Panel {
     hasher: NameHasher,
     runs: Vec<Run>,
     /// Checked keys that count unless the data turn out to have been replaced before the check.
-    unconfirmed: Vec<Checked>,
+    unconfirmed: Vec<CheckedRun>,
     intervals: BTreeMap<NamespacePlace, Interval>,
     splits: BTreeMap<NamespacePlace, Split>,
     /// Databases of which INFO reported that no key has a TTL.
     unlimited: BTreeSet<u32>,
-    totals: BTreeMap<NamespacePlace, Totals>,
+    /// Boxed, because a node of the map has room for eleven.
+    totals: BTreeMap<NamespacePlace, Box<Totals>>,
     block: Option<Block>,
     reading: Option<RemovalReading>,
     /// What key events cover, and the time when the next reading was requested.
@@ -146,7 +130,7 @@ impl Panel {
                 let place = (run.region.database, *namespace);
                 let lifetime = lifetime.since(run.at);
                 let member = Member {
-                    id: self.hasher.hash_one(name),
+                    id: self.hasher.short(name),
                     namespace: *namespace,
                     age: self.interval(place).age(),
                     purpose: Purpose::Count(lifetime),
@@ -190,44 +174,36 @@ impl Panel {
     /// Records a check of the keys of a run: the names in its region at this time. It counts with
     /// the next reading of INFO, if that shows that the data were not replaced.
     pub fn record_checked(&mut self, now: f64, run: &Run, names: &[impl AsRef<[u8]>]) {
-        let ids = names.iter().map(|name| self.hasher.hash_one(name.as_ref()));
-        let ids: HashSet<u64> = ids.collect();
+        let ids = names.iter().map(|name| self.hasher.short(name.as_ref()));
+        let ids: HashSet<u32> = ids.collect();
         let mut later = Vec::new();
+        let mut found = Vec::with_capacity(run.members.len());
         for member in &run.members {
-            let place = (run.region.database, member.namespace);
             let is_gone = !ids.contains(&member.id);
-            match member.purpose {
-                Purpose::Count(lifetime) => self.unconfirmed.push(Checked::Counted {
-                    place,
-                    lifetime: lifetime.from(run.since),
-                    weight: run.weight,
-                    since: run.since,
-                    at: now,
-                    is_gone,
-                }),
+            let checked = match member.purpose {
+                Purpose::Count(lifetime) => Checked::Counted(lifetime, is_gone),
                 // Too late to find out.
-                Purpose::BeforeExpiry(expiry) if now - run.since >= expiry.into() => {}
-                Purpose::BeforeExpiry(_) if is_gone => {
-                    let checked = match member.purpose_after_expiry() {
-                        Purpose::LaterAfterExpiry => Checked::FollowedLonger(place, false),
-                        _ => Checked::Followed(place, false),
-                    };
-                    self.unconfirmed.push(checked);
-                }
+                Purpose::BeforeExpiry(expiry) if now - run.since >= expiry.into() => continue,
+                Purpose::BeforeExpiry(_) if is_gone => match member.purpose_after_expiry() {
+                    Purpose::LaterAfterExpiry => Checked::FollowedLonger(false),
+                    _ => Checked::Followed(false),
+                },
                 Purpose::BeforeExpiry(expiry) => {
+                    let place = (run.region.database, member.namespace);
                     later.push(member.after_expiry(expiry, self.interval(place).age()));
+                    continue;
                 }
                 // Its TTL decides, which is queried after this.
-                Purpose::Renewal(_) => {}
-                Purpose::AfterExpiry => {
-                    self.unconfirmed.push(Checked::Followed(place, is_gone));
-                }
-                Purpose::LaterAfterExpiry => {
-                    self.unconfirmed
-                        .push(Checked::FollowedLonger(place, is_gone));
-                }
-            }
+                Purpose::Renewal(_) => continue,
+                Purpose::AfterExpiry => Checked::Followed(is_gone),
+                Purpose::LaterAfterExpiry => Checked::FollowedLonger(is_gone),
+            };
+            found.push((member.namespace, checked));
         }
+        if !found.is_empty() {
+            self.unconfirmed.push(CheckedRun::new(run, now, found));
+        }
+        later.shrink_to_fit();
         if !later.is_empty() {
             self.runs.push(Run {
                 members: later,
@@ -246,8 +222,8 @@ impl Panel {
     /// Records a reading of INFO. The checks before it count now. A reading without the calls of
     /// commands attributes nothing yet.
     pub fn observe(&mut self, now: f64, reading: RemovalReading) {
-        for checked in std::mem::take(&mut self.unconfirmed) {
-            self.confirm(checked);
+        for run in std::mem::take(&mut self.unconfirmed) {
+            self.confirm(&run);
         }
         self.knows_evicted &= reading.counts_evicted();
         self.knows_expired &= reading.counts_expired();
@@ -268,65 +244,6 @@ impl Panel {
             self.settle(&block, now);
         } else {
             self.block = Some(block);
-        }
-    }
-
-    fn confirm(&mut self, checked: Checked) {
-        let (place, lifetime, weight, since, at, is_gone) = match checked {
-            Checked::Followed(place, has_expired) => {
-                let split = self.splits.entry(place).or_default();
-                split.record_followed(has_expired);
-                return;
-            }
-            Checked::FollowedLonger(place, is_missing) => {
-                let split = self.splits.entry(place).or_default();
-                split.record_followed_longer(is_missing);
-                return;
-            }
-            Checked::Renewal(place, is_renewed) => {
-                self.renewals.record(place, is_renewed);
-                return;
-            }
-            Checked::Counted {
-                place,
-                lifetime,
-                weight,
-                since,
-                at,
-                is_gone,
-            } => (place, lifetime, weight, since, at, is_gone),
-        };
-        let seconds = (at - since).max(f64::MIN_POSITIVE);
-        let interval = self.intervals.entry(place).or_default();
-        interval.record(seconds, is_gone);
-        let interval = *interval;
-        if self.totals.is_empty() {
-            self.knows_evicted = true;
-            self.knows_expired = true;
-        }
-        let totals = self.totals.entry(place).or_default();
-        if let Some(block) = &mut self.block {
-            block.record_checked(place, weight);
-        }
-        if !is_gone {
-            self.alive += 1;
-            return;
-        }
-        self.gone += 1;
-        let split = self.splits.entry(place).or_default();
-        let end = End::of(lifetime, at);
-        if let Lifetime::Until(expiry) = lifetime
-            && end == Some(End::Early)
-        {
-            totals.record_lost_ttl(expiry - f64::midpoint(since, at));
-        }
-        let keys = weight / seconds;
-        totals.record_vanished(
-            keys,
-            end.map_or_else(|| split.shares(interval), End::shares),
-        );
-        if let Some(block) = &mut self.block {
-            block.record_vanished(place, keys);
         }
     }
 

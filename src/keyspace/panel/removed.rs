@@ -1,6 +1,5 @@
 //! The evicted and expired keys that the panel attributes, beside those from key events. Pure.
 
-use super::totals::Totals;
 use super::{NamespacePlace, Panel};
 use crate::keyspace::events::Coverage;
 
@@ -46,14 +45,14 @@ impl Panel {
     #[must_use]
     pub fn attributed(&self, place: NamespacePlace) -> [f64; 2] {
         let totals = self.totals.get(&place);
-        totals.map_or([0.0; 2], Totals::attributed)
+        totals.map_or([0.0; 2], |totals| totals.attributed())
     }
 
     /// Returns whether the evictions and expiries of a place are attributed now.
     #[must_use]
     pub fn attributes(&self, place: NamespacePlace) -> [bool; 2] {
         let totals = self.totals.get(&place);
-        let are_known = totals.map_or([true; 2], Totals::are_known);
+        let are_known = totals.map_or([true; 2], |totals| totals.are_known());
         let [evicted, expired] = are_known;
         [evicted && self.knows_evicted, expired && self.knows_expired]
     }

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::checked::CheckedRun;
 use super::run::{Drawn, Lifetime, Member, Purpose, Run, SinceDraw};
-use super::{Checked, NamespacePlace, Panel};
+use super::{NamespacePlace, Panel};
 use crate::keyspace::NamespaceId;
 
 /// Time between the two TTLs, in seconds.
@@ -140,8 +141,8 @@ impl Panel {
             return Vec::new();
         }
         let names = names.iter().enumerate();
-        let found = names.map(|(at, name)| (self.hasher.hash_one(name.as_ref()), at));
-        let found: HashMap<u64, usize> = found.collect();
+        let found = names.map(|(at, name)| (self.hasher.short(name.as_ref()), at));
+        let found: HashMap<u32, usize> = found.collect();
         let checks = run.members.iter().filter_map(|member| {
             let Purpose::Renewal(expiry) = member.purpose else {
                 return None;
@@ -166,8 +167,8 @@ impl Panel {
             Some(Lifetime::Until(expiry)) => expiry > check.expiry + check.tolerance,
             None => false,
         };
-        self.unconfirmed
-            .push(Checked::Renewal(check.place, is_renewed));
+        let checked = CheckedRun::of_renewal(check.place, is_renewed);
+        self.unconfirmed.push(checked);
     }
 }
 

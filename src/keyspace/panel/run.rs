@@ -10,7 +10,7 @@ const EXPIRING_AFTER: f64 = 1.5;
 const EXPIRING_AGES: f64 = 3.0;
 
 /// One in this many of them is followed, because that takes two SCANs.
-const EXPIRING_ONE_IN: u64 = 3;
+const EXPIRING_ONE_IN: u32 = 3;
 
 /// Such keys are checked this many seconds before and after their TTL ends. Checks can be a second
 /// late.
@@ -19,7 +19,7 @@ const AFTER_EXPIRY: SinceDraw = 0.3;
 
 /// One in this many of the followed keys is checked as long after its TTL ends as keys of the panel
 /// are, to find out whether it was written again by then.
-const LATER_ONE_IN: u64 = 2;
+const LATER_ONE_IN: u32 = 2;
 
 /// Maximum delay of a check, in seconds.
 const DELAY_MAX: f64 = 20.0;
@@ -123,7 +123,7 @@ pub struct Run {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Member {
     /// Keyed hash of its name. Names are not kept.
-    pub(super) id: u64,
+    pub(super) id: u32,
     pub(super) namespace: NamespaceId,
     /// When it is checked.
     pub(super) age: SinceDraw,

@@ -83,7 +83,7 @@ struct Server {
     living: Vec<usize>,
     eviction: Eviction,
     /// The drawn keys, by the hash of their name.
-    drawn: HashMap<u64, usize>,
+    drawn: HashMap<u32, usize>,
     /// Evicted and expired keys of each kind.
     evicted: [f64; KINDS.len()],
     expired: [f64; KINDS.len()],
@@ -165,7 +165,7 @@ fn tend(server: &mut Server, panel: &mut Panel, now: f64) {
         panel.record_scan();
         let drawn: Vec<usize> = (0..100).map(|_| server.any()).collect();
         for key in &drawn {
-            let id = panel.hasher.hash_one(&Server::name(*key)[..]);
+            let id = panel.hasher.short(&Server::name(*key)[..]);
             server.drawn.insert(id, *key);
         }
         runs.push(

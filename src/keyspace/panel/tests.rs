@@ -233,7 +233,7 @@ fn panel_is_bounded() {
         (KEYS_MAX..KEYS_MAX + RUN_KEYS_MAX).contains(&members),
         "{members}"
     );
-    assert!(members * size_of::<Member>() < 250_000);
+    assert!(members * size_of::<Member>() < 200_000);
 }
 
 #[test]
