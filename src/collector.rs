@@ -4,6 +4,7 @@
 //! of one poll to samples. To add a collector, write its file and add it to [`ALL`].
 
 mod acl_log;
+mod by_name;
 mod channels;
 mod clients;
 mod cluster;

@@ -171,7 +171,7 @@ fn lines(value: SampleValue<'_>) -> usize {
     match value {
         SampleValue::Number(_) => 1,
         SampleValue::Histogram(histogram) => histogram.edges.len() + 3,
-        SampleValue::Summary(summary) => summary.percentiles.len() + 2,
+        SampleValue::Summary(summary) => summary.percentiles.as_slice().len() + 2,
     }
 }
 
@@ -505,7 +505,7 @@ mod tests {
         snapshot.push(&HITS, [], 2.0);
         snapshot.push(&READS, [], 3.0);
         let summary = Summary {
-            percentiles: [(50.0, 1.0)].into(),
+            percentiles: [(50.0, 1.0)][..].into(),
             count: 1,
             sum: 1.0,
         };
@@ -599,7 +599,7 @@ mod tests {
     #[test]
     fn legacy_summary_quantiles_are_percentiles() {
         let mut snapshot = Snapshot::default();
-        let percentiles = [(50.0, 1.003), (99.9, 4015.0)].into();
+        let percentiles = [(50.0, 1.003), (99.9, 4015.0)][..].into();
         snapshot.push_summary(
             &QUANTILES,
             [],

@@ -6,12 +6,14 @@
 mod const_text;
 mod names;
 mod packed_counts;
+mod percentiles;
 mod snapshot;
 mod value;
 
 pub use const_text::{is_same, stem};
 pub use names::{Names, Series};
 pub use packed_counts::PackedCounts;
+pub use percentiles::Percentiles;
 pub use snapshot::{
     FamilyRun, LABEL_VALUE_BYTES_MAX, SAMPLES_PER_FAMILY_MAX, Sample, SampleValue, Snapshot, cut,
 };

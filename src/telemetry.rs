@@ -19,7 +19,7 @@ pub use panics::PanickedTask;
 pub use rows::{Counter, Durations, Gauge};
 
 use crate::encode::{Format, Labeled, PageWriter, openmetrics, prefixed};
-use crate::metric::{Descriptor, Names, Snapshot, Summary, Value};
+use crate::metric::{Descriptor, Names, Percentiles, Snapshot, Summary, Value};
 use crate::number::to_float;
 
 use panics::LastPanics;
@@ -362,11 +362,11 @@ impl Telemetry {
         let Values::Durations(durations) = values else {
             return None;
         };
-        Some(Value::Summary(Arc::new(Summary {
-            percentiles: Arc::default(),
+        Some(Value::Summary(Summary {
+            percentiles: Percentiles::default(),
             count: durations.get_sample_count(),
             sum: durations.get_sample_sum(),
-        })))
+        }))
     }
 
     fn targets(&self) -> RwLockReadGuard<'_, BTreeMap<String, TargetCounts>> {

@@ -209,7 +209,7 @@ fn write_summary(text: &mut Vec<u8>, line: &SampleLine<'_>, summary: &Summary, p
 
 fn write_quantiles(text: &mut Vec<u8>, line: &SampleLine<'_>, summary: &Summary) {
     let mut quantile = Vec::new();
-    for (percentile, value) in summary.percentiles.iter() {
+    for (percentile, value) in summary.percentiles.as_slice() {
         quantile.clear();
         write_number(
             &mut quantile,

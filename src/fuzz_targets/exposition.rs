@@ -87,7 +87,7 @@ fn push(snapshot: &mut Snapshot, family: u8, label: &str, number: [u8; 8]) {
         }
         _ => {
             let summary = Summary {
-                percentiles: [(50.0, 1.5), (99.9, f64::from(family))].into(),
+                percentiles: [(50.0, 1.5), (99.9, f64::from(family))][..].into(),
                 count: first,
                 sum: f64::from(family),
             };

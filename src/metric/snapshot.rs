@@ -22,7 +22,7 @@ pub enum SampleValue<'a> {
     /// A histogram.
     Histogram(&'a Arc<Histogram>),
     /// A summary.
-    Summary(&'a Arc<Summary>),
+    Summary(&'a Summary),
 }
 
 /// All samples of one poll of one target. Collectors fill it and [`Snapshot::finish`] seals it.
@@ -45,7 +45,7 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 enum Distribution {
     Histogram(Arc<Histogram>),
-    Summary(Arc<Summary>),
+    Summary(Summary),
 }
 
 /// Consecutive samples of one family, with the same kind of value.
@@ -173,8 +173,7 @@ impl Snapshot {
         labels: [&str; LABELS],
         summary: Summary,
     ) {
-        let value = Value::Summary(Arc::new(summary));
-        self.store(family.descriptor(), &labels, value);
+        self.store(family.descriptor(), &labels, Value::Summary(summary));
     }
 
     /// Adds a value with one label value for each label name of the family.
@@ -297,7 +296,7 @@ impl Snapshot {
         let value = match sample.value {
             SampleValue::Number(number) => Value::Number(number),
             SampleValue::Histogram(histogram) => Value::Histogram(Arc::clone(histogram)),
-            SampleValue::Summary(summary) => Value::Summary(Arc::clone(summary)),
+            SampleValue::Summary(summary) => Value::Summary(summary.clone()),
         };
         self.append(sample.family, labels, value);
     }

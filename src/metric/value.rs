@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::packed_counts::PackedCounts;
+use super::percentiles::Percentiles;
 
 /// The counts of a histogram: cumulative, one per edge, in the order of the edges.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,8 +58,8 @@ impl Edge {
 /// Percentiles, with the count and the sum of all observations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Pairs of a percentile (0 to 100) and its value, in the unit of the family.
-    pub percentiles: Arc<[(f64, f64)]>,
+    /// The percentiles, in the unit of the family.
+    pub percentiles: Percentiles,
     /// Number of observations.
     pub count: u64,
     /// Sum of the observations, in the unit of the family.
@@ -73,5 +74,5 @@ pub enum Value {
     /// A histogram. Later snapshots share it while it stays the same.
     Histogram(Arc<Histogram>),
     /// A summary.
-    Summary(Arc<Summary>),
+    Summary(Summary),
 }

@@ -2,11 +2,13 @@
 //! `latency_percentiles_usec_get:p50=1.003,p99=2.007,p99.9=3.007`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::collector::by_name::ByName;
 use crate::collector::{Collector, INFO, Memo, Read, Replies};
 use crate::info::{Field, number};
-use crate::metric::{Family, Kind, Snapshot, Summary, Unit, source};
+use crate::metric::{Family, Kind, Percentiles, Snapshot, Summary, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -29,15 +31,14 @@ pub static COLLECTOR: Collector = Collector {
 /// The section with the percentiles. Most polls do not request it.
 const SECTION: &str = "Latencystats";
 
-/// Pairs of percentile and value.
-type Percentiles = Arc<[(f64, f64)]>;
-
 /// The percentiles of the last poll that requested them.
 #[derive(Debug)]
 struct KnownPercentiles {
     /// The run id of the server.
     run_id: Option<String>,
-    commands: BTreeMap<String, CommandPercentiles>,
+    /// The percentiles of all commands.
+    all: Arc<[(f64, f64)]>,
+    commands: ByName<CommandPercentiles>,
 }
 
 /// The percentiles of a command.
@@ -45,7 +46,8 @@ struct KnownPercentiles {
 struct CommandPercentiles {
     /// Number of calls when the percentiles were read.
     calls: u64,
-    percentiles: Percentiles,
+    /// Its part of the percentiles of all commands.
+    percentiles: Range<u32>,
 }
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
@@ -70,31 +72,33 @@ impl KnownPercentiles {
         let info = &replies.info;
         let (used, shown) = (replies.usage(), &replies.circumstances.options.commands);
         let entries = info.named(PREFIX).filter(|(command, _)| shown.has(command));
+        let mut all = Vec::new();
         let entries = entries.filter_map(|(command, field)| {
             let calls = used.get(command)?.calls;
-            let percentiles = percentiles(field);
-            Some((
-                command.to_owned(),
-                CommandPercentiles { calls, percentiles },
-            ))
+            let start = place(&all);
+            all.extend(percentiles(field));
+            let percentiles = start..place(&all);
+            Some((command, CommandPercentiles { calls, percentiles }))
         });
+        let commands: BTreeMap<&str, CommandPercentiles> = entries.collect();
         Self {
             run_id: info.get("run_id").map(str::to_owned),
-            commands: entries.collect(),
+            all: all.into(),
+            commands: ByName::new(commands),
         }
     }
 
     /// Publishes the percentiles with current counts and sums.
     fn push(&self, replies: &Replies, snapshot: &mut Snapshot) {
         let used = replies.usage();
-        for (command, entry) in &self.commands {
-            let used = used.get(command.as_str());
+        for (command, entry) in self.commands.iter() {
+            let used = used.get(command);
             // A lower number of calls means that the statistics were reset.
             let Some(used) = used.filter(|used| used.calls >= entry.calls) else {
                 continue;
             };
             let summary = Summary {
-                percentiles: Arc::clone(&entry.percentiles),
+                percentiles: Percentiles::part(&self.all, entry.percentiles.clone()),
                 count: used.calls,
                 sum: used.microseconds,
             };
@@ -103,7 +107,11 @@ impl KnownPercentiles {
     }
 }
 
-fn percentiles(field: Field<'_>) -> Percentiles {
+fn place(all: &[(f64, f64)]) -> u32 {
+    u32::try_from(all.len()).unwrap_or(u32::MAX)
+}
+
+fn percentiles(field: Field<'_>) -> Vec<(f64, f64)> {
     let mut percentiles: Vec<(f64, f64)> = field
         .record()
         .filter_map(|(name, value)| Some((number(name.strip_prefix('p')?)?, number(value)?)))
@@ -113,7 +121,7 @@ fn percentiles(field: Field<'_>) -> Percentiles {
     // The server's configuration may list a percentile twice, but a page must not. Exact comparison
     // is safe, because the values are parsed and not computed.
     percentiles.dedup_by(|(later, _), (first, _)| later.total_cmp(first).is_eq());
-    percentiles.into()
+    percentiles
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Selects the histograms to query. A histogram cannot change while the statistics of its command
 //! do not.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{HISTOGRAM, histogram, is_of_monitoring};
+use crate::collector::by_name::ByName;
 use crate::collector::info::commandstats::Usage;
 use crate::collector::{Command, Replies};
 use crate::metric::Histogram;
@@ -30,8 +32,11 @@ pub(super) struct KnownHistograms {
     monitoring_read_at: f64,
     /// Whether some commands cannot be queried by name, such as renamed ones.
     hides_names: bool,
-    commands: BTreeMap<Arc<str>, KnownHistogram>,
+    commands: ByName<KnownHistogram>,
 }
+
+/// The commands while they are read.
+type Commands<'a> = BTreeMap<Cow<'a, str>, KnownHistogram>;
 
 /// The last known state of one command.
 #[derive(Clone, Debug)]
@@ -80,65 +85,46 @@ impl KnownHistograms {
                 run_id: replies.info.get("run_id").map(str::to_owned),
                 monitoring_read_at: replies.circumstances.polled_at,
                 hides_names: replies.received(named).is_some(),
-                commands: BTreeMap::new(),
+                commands: ByName::default(),
             };
             now.hides_names |= Self::of(replies).is_some_and(|known| known.hides_names);
-            now.record(used, used.keys().map(String::as_str), reply);
+            let mut commands = Commands::new();
+            now.hides_names |= record(&mut commands, used, used.keys().map(String::as_str), reply);
+            now.commands = ByName::new(commands);
             return now;
         }
         let Some(known) = Self::of(replies) else {
             return Self::default();
         };
-        let mut now = known.clone();
+        let mut now = Self {
+            run_id: known.run_id.clone(),
+            commands: ByName::default(),
+            ..*known
+        };
         let is_used = |name: &str| used_by(used, name).is_some();
-        now.commands.retain(|name, _| is_used(name));
+        let before = known.commands.iter().filter(|(name, _)| is_used(name));
+        let mut commands: Commands<'_> = before
+            .map(|(name, entry)| (name.into(), entry.clone()))
+            .collect();
         let changed = known.changed(replies, used);
         for name in &changed {
-            now.commands.remove(*name);
+            commands.remove(*name);
         }
         if let Some(reply) = replies.reply(named) {
-            now.record(used, changed.into_iter(), reply);
+            now.hides_names |= record(&mut commands, used, changed.into_iter(), reply);
             let polled_at = replies.circumstances.polled_at;
             if known.is_monitoring_due(polled_at) {
                 now.monitoring_read_at = polled_at;
             }
         }
+        now.commands = ByName::new(commands);
         now
-    }
-
-    /// Records the reply to a query for the histograms of some commands.
-    fn record<'a>(
-        &mut self,
-        used: &HashMap<String, Usage>,
-        queried: impl Iterator<Item = &'a str>,
-        reply: &Reply,
-    ) {
-        for name in queried {
-            let usage = used.get(name).copied().unwrap_or_default();
-            let histogram = None;
-            self.commands
-                .insert(name.into(), KnownHistogram { usage, histogram });
-        }
-        for pair in reply.items().chunks(2) {
-            let [name, body] = pair else { return };
-            let Some(name) = name.text() else { continue };
-            let Some(usage) = used_by(used, &name) else {
-                continue;
-            };
-            // A name that is not in the statistics is not queried later.
-            self.hides_names |= !used.contains_key(&*name);
-            let only_full = is_of_monitoring(&name);
-            let histogram = histogram(body, usage.microseconds);
-            let histogram = histogram.map(|read| Arc::new(Histogram { only_full, ..read }));
-            self.commands
-                .insert((&*name).into(), KnownHistogram { usage, histogram });
-        }
     }
 
     /// Yields the histograms by the name of the command, in order.
     pub(super) fn histograms(&self) -> impl Iterator<Item = (&str, &Arc<Histogram>)> {
         let commands = self.commands.iter();
-        commands.filter_map(|(name, entry)| Some((&**name, entry.histogram.as_ref()?)))
+        commands.filter_map(|(name, entry)| Some((name, entry.histogram.as_ref()?)))
     }
 
     /// Returns the commands whose histograms may have changed, in order.
@@ -173,6 +159,36 @@ impl KnownHistograms {
         let mut names = names.iter();
         names.any(|name| had_histogram(name) && !listed.contains(name.as_bytes()))
     }
+}
+
+/// Records the reply to a query for the histograms of some commands. Returns whether some commands
+/// cannot be queried by name.
+fn record<'a>(
+    commands: &mut Commands<'a>,
+    used: &HashMap<String, Usage>,
+    queried: impl Iterator<Item = &'a str>,
+    reply: &'a Reply,
+) -> bool {
+    for name in queried {
+        let usage = used.get(name).copied().unwrap_or_default();
+        let histogram = None;
+        commands.insert(name.into(), KnownHistogram { usage, histogram });
+    }
+    let mut hides_names = false;
+    for pair in reply.items().chunks(2) {
+        let [name, body] = pair else { break };
+        let Some(name) = name.text() else { continue };
+        let Some(usage) = used_by(used, &name) else {
+            continue;
+        };
+        // A name that is not in the statistics is not queried later.
+        hides_names |= !used.contains_key(&*name);
+        let only_full = is_of_monitoring(&name);
+        let histogram = histogram(body, usage.microseconds);
+        let histogram = histogram.map(|read| Arc::new(Histogram { only_full, ..read }));
+        commands.insert(name, KnownHistogram { usage, histogram });
+    }
+    hides_names
 }
 
 /// Returns the statistics of a command, including subcommands. Servers list subcommands under names
