@@ -400,6 +400,7 @@ mod tests {
         "",
     );
     static USED: Family<0> = Family::gauge(MEMORY, &[], source("", ""), Unit::Bytes, "");
+    static EVERY: Family<0> = Family::gauge(INTERVAL, &[], source("", ""), Unit::Seconds, "");
     static UP_FOR: Family<0> = Family::gauge(UPTIME, &[], source("", ""), Unit::Seconds, "");
 
     fn snapshot(uptime: f64, commands: f64) -> Snapshot {
@@ -454,8 +455,15 @@ mod tests {
     #[test]
     fn points_of_rare_polls_cover_an_hour_too() {
         for (every, points) in [(60.0, 60), (300.0, 12), (900.0, 12)] {
-            let history = polled(every, 6.0 * 3_600.0);
-            let now = 3_000.0 + 6.0 * 3_600.0;
+            let mut history = LastHour::default();
+            let (mut now, end) = (3_600.0, 7.0 * 3_600.0);
+            while now < end {
+                let mut snapshot = Snapshot::default();
+                snapshot.push(&EVERY, [], every);
+                snapshot.push(&USED, [], 1.0);
+                now += every;
+                history.record(now, &snapshot.finish());
+            }
             assert_eq!(history.points.len(), points, "{every}");
             assert_eq!(history.memory(now).len(), points, "{every}");
         }
