@@ -35,8 +35,8 @@ pub(super) struct KnownHistograms {
     commands: ByName<KnownHistogram>,
 }
 
-/// The commands while they are read.
-type Commands<'a> = BTreeMap<Cow<'a, str>, KnownHistogram>;
+/// The histograms while they are read, by command.
+type HistogramsRead<'a> = BTreeMap<Cow<'a, str>, KnownHistogram>;
 
 /// The last known state of one command.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl KnownHistograms {
                 commands: ByName::default(),
             };
             now.hides_names |= Self::of(replies).is_some_and(|known| known.hides_names);
-            let mut commands = Commands::new();
+            let mut commands = HistogramsRead::new();
             now.hides_names |= record(&mut commands, used, used.keys().map(String::as_str), reply);
             now.commands = ByName::new(commands);
             return now;
@@ -103,7 +103,7 @@ impl KnownHistograms {
         };
         let is_used = |name: &str| used_by(used, name).is_some();
         let before = known.commands.iter().filter(|(name, _)| is_used(name));
-        let mut commands: Commands<'_> = before
+        let mut commands: HistogramsRead<'_> = before
             .map(|(name, entry)| (name.into(), entry.clone()))
             .collect();
         let changed = known.changed(replies, used);
@@ -164,7 +164,7 @@ impl KnownHistograms {
 /// Records the reply to a query for the histograms of some commands. Returns whether some commands
 /// cannot be queried by name.
 fn record<'a>(
-    commands: &mut Commands<'a>,
+    commands: &mut HistogramsRead<'a>,
     used: &HashMap<String, Usage>,
     queried: impl Iterator<Item = &'a str>,
     reply: &'a Reply,

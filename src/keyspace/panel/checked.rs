@@ -5,7 +5,7 @@ use super::split::End;
 use super::{NamespacePlace, Panel};
 use crate::keyspace::NamespaceId;
 
-/// What the check of a key has shown.
+/// The result of the check of a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Checked {
     /// A key with this lifetime, and whether it is gone.
@@ -18,7 +18,7 @@ pub(super) enum Checked {
     Renewal(bool),
 }
 
-/// The checks of one run. What they have in common is kept once, because there are thousands.
+/// The checks of one run. Common values are kept once, because there are thousands of keys.
 #[derive(Debug)]
 pub(super) struct CheckedRun {
     database: u32,
