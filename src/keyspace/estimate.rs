@@ -164,7 +164,12 @@ pub fn estimate(
     let unseen = Tally::default();
     let tallies: Vec<(NamespaceId, &Tally)> = namespaces
         .into_iter()
-        .map(|namespace| (namespace, totals.get(&namespace).unwrap_or(&unseen)))
+        .map(|namespace| {
+            (
+                namespace,
+                totals.get(&namespace).map_or(&unseen, |tally| &**tally),
+            )
+        })
         .collect();
     let seen: Vec<u64> = tallies.iter().map(|(_, tally)| tally.keys).collect();
     let keys = apportion(sample.population, &seen);

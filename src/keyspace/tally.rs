@@ -253,9 +253,12 @@ impl KnownMemory {
         if full && self.largest.last().is_some_and(|least| bytes <= *least) {
             return;
         }
+        if full {
+            // Before the insertion, so that the list never grows beyond the maximum.
+            self.largest.pop();
+        }
         let place = self.largest.partition_point(|kept| *kept >= bytes);
         self.largest.insert(place, bytes);
-        self.largest.truncate(LARGEST_MAX);
     }
 
     /// Returns the largest sizes, largest first, at most [`LARGEST_MAX`].
@@ -444,6 +447,7 @@ pub(super) mod tests {
             .collect();
         assert_eq!(tally.memory.largest(), expected);
         assert!(size_of::<Tally>() <= 512, "{}", size_of::<Tally>());
+        assert!(tally.memory.largest.capacity() <= LARGEST_MAX);
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::number::to_float;
 /// namespace.
 const KNOWN_TIMES_MEAN: u128 = 10;
 
-/// Tallies by namespace.
-pub type Tallies = BTreeMap<NamespaceId, Tally>;
+/// Tallies by namespace. Boxed, because a node of the map has room for eleven.
+pub type Tallies = BTreeMap<NamespaceId, Box<Tally>>;
 
 #[derive(Clone, Debug)]
 struct SegmentVisits {
@@ -84,9 +84,9 @@ impl SegmentVisits {
 /// The findings about one database.
 #[derive(Clone, Debug)]
 pub struct Window {
-    segments: Vec<Option<SegmentVisits>>,
+    segments: Vec<Option<Box<SegmentVisits>>>,
     /// The open segment, with its index.
-    open: Option<(usize, SegmentVisits)>,
+    open: Option<(usize, Box<SegmentVisits>)>,
     known: BTreeMap<NamespaceId, Vec<u64>>,
     /// How the database has changed since.
     course: Course,
@@ -125,7 +125,7 @@ impl Window {
     pub fn open(&mut self, segment: u32, now: f64) {
         self.close_part(now);
         let place = segment as usize % self.segments.len().max(1);
-        self.open = Some((place, SegmentVisits::new(now, true)));
+        self.open = Some((place, Box::new(SegmentVisits::new(now, true))));
     }
 
     /// Returns the tally of a namespace in the open segment; `None` if no segment is open.
@@ -147,7 +147,7 @@ impl Window {
         open.ended = Some(now);
         open.slices.cut(&open.tallies, now);
         if let Some(older) = self.segments.get_mut(place)
-            && (open.complete || open.outweighs(older.as_ref()))
+            && (open.complete || open.outweighs(older.as_deref()))
         {
             let complete = older.take_if(|older| older.complete);
             open.before = complete.and_then(|older| older.counted(now));
@@ -199,7 +199,7 @@ impl Window {
         self.empty(u32::try_from(self.segments.len()).unwrap_or(SEGMENTS_MAX));
         self.open = open.map(|(place, open)| {
             let now = self.course.last().map_or(open.started, |last| last.time);
-            (place, SegmentVisits::new(now, false))
+            (place, Box::new(SegmentVisits::new(now, false)))
         });
     }
 
@@ -207,7 +207,8 @@ impl Window {
     /// big keys of the last pass stay known.
     pub fn divide(&mut self, segments: u32) {
         if self.is_whole() {
-            self.known = self.totals().iter().filter_map(big_keys).collect();
+            let big = |(name, tally): (NamespaceId, Box<Tally>)| Some((name, big_keys(&tally)?));
+            self.known = self.totals().into_iter().filter_map(big).collect();
         }
         self.empty(segments);
     }
@@ -223,7 +224,7 @@ impl Window {
     }
 
     fn ended(&self, place: usize) -> Option<&SegmentVisits> {
-        self.segments.get(place)?.as_ref()
+        self.segments.get(place)?.as_deref()
     }
 
     /// Returns the visits that count, at most one per segment.
@@ -233,8 +234,8 @@ impl Window {
         let hidden = open.map(|(place, _)| *place);
         let segments = self.segments.iter().enumerate();
         let ended = segments.filter(move |(place, _)| Some(*place) != hidden);
-        let ended = ended.filter_map(|(_, ended)| ended.as_ref());
-        ended.chain(open.map(|(_, open)| open))
+        let ended = ended.filter_map(|(_, ended)| ended.as_deref());
+        ended.chain(open.map(|(_, open)| &**open))
     }
 
     /// Returns how the database has changed.
@@ -332,7 +333,7 @@ impl Window {
 
 /// Returns the big keys of a namespace if the memory of all its keys was queried. Otherwise some
 /// would be missing.
-fn big_keys((namespace, tally): (&NamespaceId, &Tally)) -> Option<(NamespaceId, Vec<u64>)> {
+fn big_keys(tally: &Tally) -> Option<Vec<u64>> {
     let sizes = &tally.memory;
     if sizes.count.saturating_add(tally.vanished) < tally.keys {
         return None;
@@ -341,14 +342,13 @@ fn big_keys((namespace, tally): (&NamespaceId, &Tally)) -> Option<(NamespaceId, 
         u128::from(*bytes).saturating_mul(u128::from(sizes.count))
             > sizes.sum.saturating_mul(KNOWN_TIMES_MEAN)
     };
-    let big: Vec<u64> = sizes.largest().iter().copied().take_while(is_big).collect();
-    Some((*namespace, big))
+    Some(sizes.largest().iter().copied().take_while(is_big).collect())
 }
 
 /// The windows of all databases of a target.
 #[derive(Clone, Debug, Default)]
 pub struct Windows {
-    windows: BTreeMap<u32, Window>,
+    windows: BTreeMap<u32, Box<Window>>,
     /// The sizes of the databases at the last observation, with its time.
     observed: Option<(f64, BTreeMap<u32, u64>)>,
 }
@@ -370,7 +370,7 @@ impl Windows {
     pub fn window(&mut self, database: u32, segments: u32) -> &mut Window {
         let observed = &self.observed;
         self.windows.entry(database).or_insert_with(|| {
-            let mut window = Window::new(segments);
+            let mut window = Box::new(Window::new(segments));
             if let Some((time, sizes)) = observed {
                 let keys = sizes.get(&database).copied().unwrap_or(0);
                 window.course.observe(*time, keys, 0.0);
@@ -387,14 +387,13 @@ impl Windows {
     /// Returns the window of a database, if there is one.
     #[must_use]
     pub fn get(&self, database: u32) -> Option<&Window> {
-        self.windows.get(&database)
+        self.windows.get(&database).map(|window| &**window)
     }
 
     /// Returns the windows in the order of their databases.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Window)> {
-        self.windows
-            .iter()
-            .map(|(database, window)| (*database, window))
+        let windows = self.windows.iter();
+        windows.map(|(database, window)| (*database, &**window))
     }
 }
 
