@@ -199,27 +199,45 @@ async fn sweep_until_failure(
     feeds: Feeds,
     listener: &mut Listener<'_>,
 ) -> Result<std::convert::Infallible, Failure> {
-    let reader = Box::pin(KeyReader::open(
+    let opened = open(
         target,
         whereabouts,
         on_reconnect,
         footprint,
-    ))
-    .await?;
-    if !reader.server().holds_keys() {
-        // A Sentinel never has keys to sweep.
-        drop(reader);
+        census,
+        feeds,
+        listener,
+    );
+    // Boxed: the task would keep a copy of the connection of its own while it sweeps.
+    let Some(mut sweeper) = Box::pin(opened).await? else {
         return std::future::pending().await;
-    }
-    let mut reader = reader;
-    if target.sweep.from.is_none() {
-        reader.lull = feeds.lull();
-    }
-    let mut sweeper = Box::pin(Sweeper::start(reader, target, census, listener)).await?;
-    sweeper.is_unannounced = true;
-    sweeper.feeds = feeds;
-    sweeper.announce();
+    };
     loop {
         sweeper.pass().await?;
     }
+}
+
+/// Connects, and prepares a sweep. Returns `None` if the server never has keys.
+async fn open<'a>(
+    target: &'a Target,
+    whereabouts: &Whereabouts,
+    on_reconnect: OnReconnect,
+    footprint: Arc<Footprint>,
+    census: &'a mut Census,
+    feeds: Feeds,
+    listener: &'a mut Listener<'_>,
+) -> Result<Option<Sweeper<'a>>, Failure> {
+    let mut reader = KeyReader::open(target, whereabouts, on_reconnect, footprint).await?;
+    if !reader.server().holds_keys() {
+        // A Sentinel.
+        return Ok(None);
+    }
+    if target.sweep.from.is_none() {
+        reader.lull = feeds.lull();
+    }
+    let mut sweeper = Sweeper::start(reader, target, census, listener).await?;
+    sweeper.is_unannounced = true;
+    sweeper.feeds = feeds;
+    sweeper.announce();
+    Ok(Some(sweeper))
 }
