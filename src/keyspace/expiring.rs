@@ -53,10 +53,23 @@ pub struct KnownExpiry {
     pub bytes: Option<u64>,
 }
 
+/// The same in little memory. A target remembers thousands of keys.
+#[derive(Clone, Copy, Debug)]
+struct PackedExpiry {
+    at: f64,
+    /// In milliseconds; [`UNKNOWN`] without a TTL.
+    ttl: u64,
+    /// [`UNKNOWN`] if it was not read.
+    bytes: u64,
+}
+
+/// More than any TTL or memory.
+const UNKNOWN: u64 = u64::MAX;
+
 /// The TTLs read last of each namespace in each database.
 #[derive(Debug, Default)]
 pub struct KnownExpiries {
-    places: BTreeMap<NamespacePlace, VecDeque<KnownExpiry>>,
+    places: BTreeMap<NamespacePlace, VecDeque<PackedExpiry>>,
 }
 
 /// What expires soon in a namespace of a database.
@@ -111,15 +124,40 @@ impl KnownExpiry {
     }
 }
 
+impl From<KnownExpiry> for PackedExpiry {
+    fn from(known: KnownExpiry) -> Self {
+        Self {
+            at: known.at,
+            ttl: match known.expiry {
+                Expiry::Never => UNKNOWN,
+                Expiry::In(milliseconds) => milliseconds,
+            },
+            bytes: known.bytes.unwrap_or(UNKNOWN),
+        }
+    }
+}
+
+impl From<PackedExpiry> for KnownExpiry {
+    fn from(packed: PackedExpiry) -> Self {
+        let known = |number: u64| Some(number).filter(|number| *number != UNKNOWN);
+        Self {
+            at: packed.at,
+            expiry: known(packed.ttl).map_or(Expiry::Never, Expiry::In),
+            bytes: known(packed.bytes),
+        }
+    }
+}
+
 impl KnownExpiries {
-    /// Records the TTL of a key.
+    /// Records the TTL of a key. Forgets those read so long ago that no forecast uses them.
     pub fn learn(&mut self, place: NamespacePlace, known: KnownExpiry) {
         let each = (REMEMBERED_MAX / self.places.len().max(1)).clamp(1, REMEMBERED_EACH_MAX);
         let remembered = self.places.entry(place).or_default();
-        while remembered.len() >= each {
+        let is_old = |first: &PackedExpiry| known.at - first.at > longest();
+        while remembered.len() >= each || remembered.front().is_some_and(is_old) {
             remembered.pop_front();
         }
-        remembered.push_back(known);
+        remembered.push_back(known.into());
     }
 
     /// Forgets all TTLs, because a clock was set. Times of expiry are those of the clock before.
@@ -133,11 +171,10 @@ impl KnownExpiries {
         let Some(remembered) = self.places.get(&place) else {
             return ExpiryForecast::default();
         };
-        let all = || {
-            remembered
-                .iter()
-                .filter(|known| known.at <= now + AHEAD_MAX)
-        };
+        let remembered = remembered.iter().map(|packed| KnownExpiry::from(*packed));
+        let remembered = remembered.filter(|known| known.at <= now + AHEAD_MAX);
+        let remembered: Vec<KnownExpiry> = remembered.collect();
+        let all = || remembered.iter();
         let since = last_turnover(all(), now);
         let oldest = usual_ttl(all()) / 2.0;
         let read_within = |seconds: f64| {

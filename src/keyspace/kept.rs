@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::NamespaceId;
-use super::tally::{Details, Tally};
+use super::tally::{DataType, Details, Expiry, Tally};
 use crate::config::TtlPolicy;
 
 /// Maximum number of keys to keep per namespace.
@@ -22,7 +22,44 @@ pub struct Kept(BTreeMap<NamespaceId, LastLookups>);
 #[derive(Clone, Debug, Default)]
 struct LastLookups {
     policy: TtlPolicy,
-    details: VecDeque<Details>,
+    details: VecDeque<KeptDetails>,
+}
+
+/// The TTL and the type of a key, in little memory.
+#[derive(Clone, Copy, Debug)]
+struct KeptDetails {
+    /// In milliseconds; [`NEVER`] without a TTL, and [`UNKNOWN`] if it was not queried.
+    ttl: u64,
+    data_type: Option<DataType>,
+}
+
+/// More than any TTL.
+const UNKNOWN: u64 = u64::MAX;
+const NEVER: u64 = UNKNOWN - 1;
+
+impl KeptDetails {
+    const fn of(details: Details) -> Self {
+        Self {
+            ttl: match details.expiry {
+                None => UNKNOWN,
+                Some(Expiry::Never) => NEVER,
+                Some(Expiry::In(milliseconds)) => milliseconds,
+            },
+            data_type: details.data_type,
+        }
+    }
+
+    const fn details(self) -> Details {
+        Details {
+            memory: None,
+            expiry: match self.ttl {
+                UNKNOWN => None,
+                NEVER => Some(Expiry::Never),
+                milliseconds => Some(Expiry::In(milliseconds)),
+            },
+            data_type: self.data_type,
+        }
+    }
 }
 
 impl Kept {
@@ -41,10 +78,7 @@ impl Kept {
         if kept.details.len() >= most {
             kept.details.pop_front();
         }
-        kept.details.push_back(Details {
-            memory: None,
-            ..details
-        });
+        kept.details.push_back(KeptDetails::of(details));
     }
 
     /// Forgets everything.
@@ -61,7 +95,7 @@ impl Kept {
         let present = tally.keys.saturating_sub(tally.vanished);
         let mut known = Tally::default();
         for details in &kept.details {
-            known.learn(*details, kept.policy);
+            known.learn(details.details(), kept.policy);
         }
         if tally.expiry.count < known.expiry.count.min(present) {
             tally.expiry = known.expiry.clone();
@@ -75,7 +109,6 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyspace::tally::{DataType, Expiry};
 
     const NAMESPACE: NamespaceId = NamespaceId(1);
 

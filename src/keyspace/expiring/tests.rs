@@ -211,3 +211,11 @@ fn replaced_databases_and_hidden_namespaces_are_forgotten() {
     expiring.forget(&|database| database == 0);
     assert_eq!(expiring.forecast(PLACE, NOW), ExpiryForecast::default());
 }
+
+#[test]
+fn ttls_read_long_ago_are_forgotten() {
+    let mut expiring = learned((0..500).map(|_| known(NOW, 86_400)));
+    expiring.learn(PLACE, known(NOW + longest() + 1.0, 60));
+    assert_eq!(expiring.places[&PLACE].len(), 1);
+    assert!(size_of::<PackedExpiry>() < size_of::<KnownExpiry>());
+}

@@ -9,6 +9,11 @@ use super::reading::{IdleReading, Uses};
 /// Minimum time between two kept counts, in seconds.
 const COUNTED_EVERY: f64 = 10.0;
 
+/// Age from which kept counts are further apart, in seconds, and by how much. Thousands of targets
+/// have the counts of an hour each, and a period of many minutes may begin a bit later.
+const OLD: f64 = 330.0;
+const OLD_EVERY: f64 = 60.0;
+
 /// Decrease of the lookups that means a reset, as a share and at least. The lookups of the exporter
 /// are subtracted, so the rest may decrease by a few.
 const FALLEN: f64 = 0.1;
@@ -61,6 +66,23 @@ impl CountHistory {
         let last = self.all.back();
         if last.is_none_or(|last| now - last.at >= COUNTED_EVERY) {
             self.all.push_back(counts);
+            self.thin(now);
+        }
+    }
+
+    /// Removes the newest old counts if they are close to those before. The last counts stay.
+    fn thin(&mut self, now: f64) {
+        let old = self.all.partition_point(|counts| now - counts.at > OLD);
+        let Some(newest) = old.checked_sub(1) else {
+            return;
+        };
+        let at = |place: usize| self.all.get(place).map(|counts| counts.at);
+        let before = newest.checked_sub(1).and_then(at);
+        let apart = at(newest)
+            .zip(before)
+            .map(|(newest, before)| newest - before);
+        if apart.is_some_and(|apart| apart < OLD_EVERY) {
+            self.all.remove(newest);
         }
     }
 
@@ -144,6 +166,22 @@ mod tests {
         let flow = period.flow(now.uses.unwrap()).unwrap();
         let rates = [flow.hits, flow.misses, flow.evicted, flow.growth];
         assert_eq!(rates.map(|rate| rate.to_string()), ["30", "15", "2", "0"]);
+    }
+
+    #[test]
+    fn an_hour_of_counts_is_small() {
+        let mut counts = CountHistory::default();
+        for step in 0..=2_000 {
+            let at = 5.0 * f64::from(step);
+            counts.record(at, &reading(2.0 * at, 30.0 * at));
+        }
+        assert!(counts.all.len() < 128, "{}", counts.all.len());
+        let now = reading(20_000.0, 300_000.0);
+        for (seconds, shortest) in [(300.0, 290.0), (900.0, 840.0), (3_600.0, 3_540.0)] {
+            let period = counts.since(10_000.0 - seconds, 10_000.0, &now).unwrap();
+            assert!((shortest..=seconds).contains(&period.seconds), "{seconds}");
+            assert!((period.evicted / period.seconds - 2.0).abs() < 1e-9);
+        }
     }
 
     #[test]
