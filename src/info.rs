@@ -17,8 +17,17 @@ impl<'a> Field<'a> {
     /// Parses the value as a record, such as `a=1,b=2`. Yields its pairs in order, with surrounding
     /// blanks removed. Parts without an equals sign are skipped.
     pub fn record(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.value.split(',').filter_map(|part| {
-            let (name, value) = part.split_once('=')?;
+        let mut rest = Some(self.value);
+        let parts = std::iter::from_fn(move || {
+            let (part, later) = match split_at(rest?, b',') {
+                Some((part, later)) => (part, Some(later)),
+                None => (rest?, None),
+            };
+            rest = later;
+            Some(part)
+        });
+        parts.filter_map(|part| {
+            let (name, value) = split_at(part, b'=')?;
             Some((trimmed(name), trimmed(value)))
         })
     }
@@ -125,7 +134,17 @@ impl Index {
 const NAMED_BY_USERS: &[&str] = &["cmdstat_", "errorstat_", "latency_percentiles_usec_"];
 
 fn is_named_by_users(line: &str) -> bool {
-    NAMED_BY_USERS.iter().any(|prefix| line.starts_with(prefix))
+    // Few other names start with one of these letters.
+    let may_be = line.as_bytes().first();
+    may_be.is_some_and(|first| b"cel".contains(first))
+        && NAMED_BY_USERS.iter().any(|prefix| line.starts_with(prefix))
+}
+
+/// Splits a text at the first occurrence of an ASCII character. For the short parts of INFO, this is
+/// faster than a search for a pattern.
+fn split_at(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == separator)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Splits a line into a name and a value.
@@ -133,7 +152,7 @@ fn name_and_value(line: &str, is_named_by_users: bool) -> Option<(&str, &str)> {
     let (name, value) = if is_named_by_users {
         line.rsplit_once(':')?
     } else {
-        line.split_once(':')?
+        split_at(line, b':')?
     };
     Some((trimmed(name), trimmed(value)))
 }
@@ -152,9 +171,13 @@ fn trimmed(text: &str) -> &str {
 
 /// Yields the lines of a text. They end in CR, LF, or both, which yields an empty line in between.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let ended = text.split('\n');
-    let ended = ended.map(|line| line.strip_suffix('\r').unwrap_or(line));
-    ended.flat_map(|line| line.split('\r'))
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text.bytes().position(|byte| matches!(byte, b'\r' | b'\n'));
+        rest = end.and_then(|end| text.get(end + 1..));
+        text.get(..end.unwrap_or(text.len()))
+    })
 }
 
 /// Maximum number of fields. A server with a thousand commands and databases has fewer than 10,000.
@@ -491,6 +514,18 @@ mod tests {
                 let _ = field.record().count();
                 prop_assert!(text.contains(field.name));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_and_records_are_those_of_searches_for_patterns(text in "[a-z:=,é \r\n]{0,40}") {
+            let searched = text.split(['\r', '\n']);
+            prop_assert!(lines(&text).eq(searched));
+            let field = Field { section: "", name: "", value: &text };
+            let pairs = text.split(',').filter_map(|part| part.split_once('='));
+            let pairs = pairs.map(|(name, value)| (name.trim(), value.trim()));
+            prop_assert!(field.record().eq(pairs));
         }
     }
 }
