@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::NamespacePlace;
 use super::fit::{Parts, Uncertain, fit};
 use super::reading::{Calls, Removals};
-use super::split::Expiries;
+use super::split::ExpiryShares;
 
 /// Number of vanished keys for which the counts are distributed at once.
 const GONE_ENOUGH: u32 = 50;
@@ -228,7 +228,7 @@ impl Block {
         &self,
         sums: &Sums,
         found: &Findings,
-        expiries: Option<Expiries>,
+        expiries: Option<ExpiryShares>,
     ) -> Option<Uncertain> {
         let is_negligible = |keys: f64| keys <= NEGLIGIBLE * sums.counted();
         let by_ttl = expiries.map(|expiries| expiries.lasting.times(found.key_seconds));
@@ -260,7 +260,7 @@ struct PlaceOfBlock {
 }
 
 /// Returns the share of the expired keys that are not written again until the panel is checked.
-fn lasting(sums: &Sums, expiring: &impl Fn(NamespacePlace) -> Option<Expiries>) -> f64 {
+fn lasting(sums: &Sums, expiring: &impl Fn(NamespacePlace) -> Option<ExpiryShares>) -> f64 {
     let (mut all, mut lasting) = (0.0, 0.0);
     for (place, found) in &sums.places {
         if let Some(expiries) = expiring(*place) {
@@ -280,7 +280,7 @@ fn lasting(sums: &Sums, expiring: &impl Fn(NamespacePlace) -> Option<Expiries>) 
 pub(super) fn attribute(
     block: &Block,
     now: f64,
-    expiring: impl Fn(NamespacePlace) -> Option<Expiries>,
+    expiring: impl Fn(NamespacePlace) -> Option<ExpiryShares>,
 ) -> Attributed {
     let sums = block.all();
     // The panel misses the others.
@@ -298,7 +298,7 @@ pub(super) fn attribute(
         places.push(PlaceOfBlock {
             place: *place,
             is_known: expired.is_some(),
-            lasting: expiries.map_or(1.0, Expiries::share_lasting),
+            lasting: expiries.map_or(1.0, ExpiryShares::share_lasting),
         });
         parts.push(Parts::new(found.vanished, expired.unwrap_or(unknown)));
     }
@@ -395,7 +395,7 @@ mod tests {
     /// Attributes a block, if this share of the vanished keys of each place had not expired.
     fn attributed(block: &Block, early: [Option<f64>; 2]) -> Attributed {
         let expiring = early.map(|early| {
-            early.map(|early| Expiries {
+            early.map(|early| ExpiryShares {
                 all: 1.0 - early,
                 lasting: Uncertain {
                     number: 1.0 - early,
@@ -436,7 +436,7 @@ mod tests {
         let expiries = |place| {
             let all = if place == PLACES[0] { 2.0 / 3.0 } else { 0.0 };
             let lasting = Uncertain::default();
-            Some(Expiries { all, lasting })
+            Some(ExpiryShares { all, lasting })
         };
         let found = attribute(&block, 60.0, expiries);
         let evicted = PLACES.map(|place| found.places[&place].0.map(f64::round));

@@ -96,7 +96,7 @@ impl End {
 
 /// The shares of the keys of a namespace that expire in a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Expiries {
+pub(super) struct ExpiryShares {
     /// All of them.
     pub(super) all: f64,
     /// Those that are not written again until the keys of the panel are checked. A check does not
@@ -104,7 +104,7 @@ pub(super) struct Expiries {
     pub(super) lasting: Uncertain,
 }
 
-impl Expiries {
+impl ExpiryShares {
     /// Returns the share of the expired keys that are not written again until the check.
     pub(super) fn share_lasting(self) -> f64 {
         if self.all > 0.0 {
@@ -117,12 +117,12 @@ impl Expiries {
 
 /// Number of keys that were followed, and those of them that were missing in the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Followed {
+struct FollowedKeys {
     keys: f64,
     missing: f64,
 }
 
-impl Followed {
+impl FollowedKeys {
     fn record(&mut self, is_missing: bool) {
         if self.keys >= FOLLOWED_MAX {
             self.keys /= 2.0;
@@ -155,9 +155,9 @@ pub(super) struct Split {
     /// Sum of the known TTLs, in seconds.
     ttls: f64,
     /// Such keys that were followed until their TTL ended.
-    followed: Followed,
+    followed: FollowedKeys,
     /// Others that were followed until the keys of the panel are checked.
-    followed_longer: Followed,
+    followed_longer: FollowedKeys,
 }
 
 impl Split {
@@ -214,7 +214,7 @@ impl Split {
     }
 
     /// Returns the shares of the keys that expire in a second; `None` if they are unknown.
-    pub(super) fn expiring(&self) -> Option<Expiries> {
+    pub(super) fn expiring(&self) -> Option<ExpiryShares> {
         let known = self.known.max(1.0);
         let mean = self.expiring_per_second / known;
         // Keys with a TTL may expire soon even if none was found that does.
@@ -223,7 +223,7 @@ impl Split {
         let squares = self.expiring_squares.max(self.expected_squares());
         let variance = squares.max(least * least) / (known * known);
         let share = self.followed_longer.share();
-        self.is_known().then_some(Expiries {
+        self.is_known().then_some(ExpiryShares {
             all: mean * self.followed.share().number,
             lasting: Uncertain {
                 number: mean * share.number,
