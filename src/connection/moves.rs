@@ -24,11 +24,12 @@ const GONE_AFTER: Duration = Duration::from_secs(30);
 /// Minimum number of such lookups. After a suspended machine resumes, time alone proves nothing.
 const MISSING_LOOKUPS: u32 = 2;
 
-/// Maximum absence of an address that rotates with others. A failover that is reverted later than that
-/// is none.
+/// Maximum absence of an address that rotates with others. An address that comes back later than that
+/// does not count.
 const ROTATION_MAX: Duration = Duration::from_mins(5);
 
-/// Number of addresses that came back after which a name rotates. A failover that is reverted is one.
+/// Number of lookups with addresses that came back after which a name rotates. A failover that is
+/// reverted causes one.
 const RETURNS: u32 = 2;
 
 /// Maximum number of addresses to remember.
@@ -57,7 +58,7 @@ struct Rotation {
     seen: BTreeMap<IpAddr, Instant>,
     /// The time of the last lookup with a result.
     last: Option<Instant>,
-    /// Number of times that an address came back.
+    /// Number of lookups in which addresses came back.
     returns: u32,
     /// The longest absence of these, and when the last of them ended.
     longest: Duration,
@@ -148,19 +149,21 @@ impl Rotation {
             (self.returns, self.longest) = (0, Duration::ZERO);
         }
         self.seen.retain(|_, then| since(*then) <= ROTATION_MAX);
+        let mut longest = None;
         for address in found.iter().map(IpAddr::to_canonical) {
             let absent = self
                 .seen
                 .get(&address)
                 .filter(|then| Some(**then) != self.last);
-            if let Some(absence) = absent.map(|then| since(*then)) {
-                self.returns = self.returns.saturating_add(1);
-                self.longest = self.longest.max(absence);
-                self.returned = Some(now);
-            }
+            longest = longest.max(absent.map(|then| since(*then)));
             if self.seen.len() < REMEMBERED_MAX || self.seen.contains_key(&address) {
                 self.seen.insert(address, now);
             }
+        }
+        if let Some(absence) = longest {
+            self.returns = self.returns.saturating_add(1);
+            self.longest = self.longest.max(absence);
+            self.returned = Some(now);
         }
         self.last = Some(now);
     }
@@ -256,6 +259,19 @@ mod tests {
         assert_eq!(left_at(&["10.0.0.1", "10.0.0.2"], 60), [90, 150]);
         let three = left_at(&["10.0.0.1", "10.0.0.2", "10.0.0.3"], 60);
         assert!(three.iter().all(|second| *second < 300), "{three:?}");
+    }
+
+    /// Both addresses come back in one lookup.
+    #[test]
+    fn reverted_failover_of_two_addresses_is_no_rotation() {
+        let [before, after] =
+            [["10.0.0.1", "10.0.0.2"], ["10.0.0.3", "10.0.0.4"]].map(|addresses| addresses.map(ip));
+        let start = Instant::now();
+        let mut rotation = Rotation::default();
+        for (second, found) in [(0, before), (60, after), (240, before)] {
+            rotation.record(&found, start + Duration::from_secs(second));
+        }
+        assert_eq!(rotation.absence(), Duration::ZERO);
     }
 
     #[test]
