@@ -134,7 +134,7 @@ impl Index {
 const NAMED_BY_USERS: &[&str] = &["cmdstat_", "errorstat_", "latency_percentiles_usec_"];
 
 fn is_named_by_users(line: &str) -> bool {
-    // Few other names start with one of these letters.
+    // Most other names start with another letter.
     let may_be = line.as_bytes().first();
     may_be.is_some_and(|first| b"cel".contains(first))
         && NAMED_BY_USERS.iter().any(|prefix| line.starts_with(prefix))

@@ -12,7 +12,7 @@ pub(super) enum Checked {
     Counted(Lifetime<SinceDraw>, bool),
     /// Whether a key expired that was about to.
     Followed(bool),
-    /// Whether it expired and was not written again until other keys are checked.
+    /// Whether it expired, and was not written again before a check at the usual age.
     FollowedLonger(bool),
     /// Whether its TTL was renewed.
     Renewal(bool),
@@ -41,7 +41,7 @@ impl CheckedRun {
         }
     }
 
-    /// Returns whether a TTL was renewed.
+    /// Returns the check of a single key: whether its TTL was renewed.
     pub(super) fn of_renewal(place: NamespacePlace, is_renewed: bool) -> Self {
         Self {
             database: place.0,

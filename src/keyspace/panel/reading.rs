@@ -105,8 +105,13 @@ impl RemovalReading {
         }
     }
 
-    /// Returns `None` if the data were saved in between: the changes before that are unknown.
+    /// Returns `None` if the data were saved in between: the changes before that are unknown. So are the
+    /// calls that made them before a reset of the calls, which does not reset the changes.
     fn changes_until(self, later: Self) -> Option<f64> {
+        let mut calls = self.calls.zip(later.calls).into_iter();
+        if self.is_reset_by(later) || calls.any(|(before, after)| before.are_reset_by(after)) {
+            return None;
+        }
         let (before, after) = self.changes.zip(later.changes)?;
         (after >= before && self.saved_at == later.saved_at).then_some(after - before)
     }
@@ -191,6 +196,20 @@ mod tests {
         assert_eq!(reading(5, 1).until(reading(9, 1)).changes, Some(4.0));
         assert_eq!(reading(5, 1).until(reading(9, 2)).changes, None);
         assert_eq!(reading(5, 1).until(reading(2, 1)).changes, None);
+    }
+
+    #[test]
+    fn changes_are_unknown_if_the_calls_were_reset() {
+        let reading = |evicted: u32, calls: u32, changes: u32| {
+            RemovalReading::read(&Info::parse(format!(
+                "role:master\r\nevicted_keys:{evicted}\r\nexpired_keys:0\r\n\
+                 rdb_changes_since_last_save:{changes}\r\n\
+                 # Commandstats\r\ncmdstat_set:calls={calls},usec=1\r\n"
+            )))
+        };
+        assert_eq!(reading(5, 5, 5).until(reading(6, 9, 9)).changes, Some(4.0));
+        assert_eq!(reading(5, 5, 5).until(reading(1, 9, 9)).changes, None);
+        assert_eq!(reading(0, 5, 5).until(reading(0, 1, 9)).changes, None);
     }
 
     #[test]

@@ -17,8 +17,8 @@ const EXPIRING_ONE_IN: u32 = 3;
 const BEFORE_EXPIRY: SinceDraw = 1.3;
 const AFTER_EXPIRY: SinceDraw = 0.3;
 
-/// One in this many of the followed keys is checked as long after its TTL ends as keys of the panel
-/// are, to find out whether it was written again by then.
+/// One in this many of the followed keys is not checked at once, but when a check of the panel would
+/// find it missing: at a random time up to the usual age.
 const LATER_ONE_IN: u32 = 2;
 
 /// Maximum delay of a check, in seconds.

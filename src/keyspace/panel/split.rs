@@ -222,7 +222,13 @@ impl Split {
         let least = EXPIRING_ERROR * self.per_second * with_ttl;
         let squares = self.expiring_squares.max(self.expected_squares());
         let variance = squares.max(least * least) / (known * known);
-        let share = self.followed_longer.share();
+        let (at_once, later) = (self.followed.share(), self.followed_longer.share());
+        // A key that is missing later has expired.
+        let share = if at_once.number < later.number {
+            at_once
+        } else {
+            later
+        };
         self.is_known().then_some(ExpiryShares {
             all: mean * self.followed.share().number,
             lasting: Uncertain {

@@ -310,7 +310,9 @@ fn ttls_are_lacking_where_keys_vanish() {
     assert!(!panel.lacks_ttls());
     panel.observe(1.0, reading(0, 0, 0));
     run(&mut panel, 1..10, 50);
-    panel.observe(10.0, reading(100, 100, 0));
+    panel.observe(10.0, reading(1_000, 0, 0));
+    assert!(!panel.lacks_ttls());
+    panel.observe(11.0, reading(1_000, 1_000, 0));
     assert!(panel.lacks_ttls());
     (0..30).for_each(|_| panel.learn(PLACE, Expiry::Never));
     assert_eq!(panel.known_ttls(PLACE), 30);

@@ -46,6 +46,8 @@ impl Panel {
     pub fn lacks_ttls(&self) -> bool {
         let is_known = |place: NamespacePlace| self.splits.get(&place).is_some_and(Split::is_known);
         let block = self.block.as_ref();
+        // With a single cause, all vanished keys have it.
+        let block = block.filter(|block| block.has_both_causes());
         block.is_some_and(|block| block.share_of(|place| !is_known(place)) > LACKING)
     }
 }

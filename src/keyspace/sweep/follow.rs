@@ -41,7 +41,7 @@ const LOOKUPS_PER_RUN: usize = 10;
 /// left to the sweep.
 const LOOKUP_SHARE: f64 = 0.75;
 
-/// Share of the allowed lookups of each other use while TTLs are lacking to distinguish evicted keys
+/// Share of the allowed lookups of idle times, types and visits while TTLs are lacking to distinguish evicted keys
 /// from expired ones.
 pub(super) const SHARE_WITHOUT_TTLS: f64 = 0.1;
 

@@ -13,7 +13,7 @@ const REMOVING: [&str; 9] = [
 ];
 
 /// Commands that make at most one change, by the counter `rdb_changes_since_last_save`.
-const SINGLE: [&str; 22] = [
+const SINGLE: [&str; 23] = [
     "set",
     "setex",
     "psetex",
@@ -36,10 +36,11 @@ const SINGLE: [&str; 22] = [
     "hincrby",
     "hincrbyfloat",
     "hsetnx",
+    "script",
 ];
 
 /// Commands that change nothing themselves. Those that a script calls are counted separately.
-const READING: [&str; 80] = [
+const READING: [&str; 143] = [
     "get",
     "mget",
     "getrange",
@@ -48,6 +49,10 @@ const READING: [&str; 80] = [
     "getbit",
     "bitcount",
     "bitpos",
+    "bitfield_ro",
+    "lcs",
+    "dump",
+    "sort_ro",
     "exists",
     "ttl",
     "pttl",
@@ -72,54 +77,113 @@ const READING: [&str; 80] = [
     "hlen",
     "hexists",
     "hstrlen",
+    "hrandmember",
+    "httl",
+    "hpttl",
+    "hexpiretime",
+    "hpexpiretime",
     "llen",
     "lrange",
     "lindex",
+    "lpos",
     "scard",
     "sismember",
     "smismember",
     "smembers",
+    "srandmember",
+    "sinter",
+    "sunion",
+    "sdiff",
+    "sintercard",
     "zcard",
     "zscore",
     "zmscore",
     "zrange",
     "zrangebyscore",
+    "zrangebylex",
     "zrevrange",
     "zrevrangebyscore",
+    "zrevrangebylex",
     "zrank",
     "zrevrank",
     "zcount",
+    "zlexcount",
+    "zrandmember",
+    "zinter",
+    "zunion",
+    "zdiff",
+    "zintercard",
     "xlen",
     "xrange",
     "xrevrange",
+    "xread",
+    "xpending",
+    "xinfo",
+    "geopos",
+    "geodist",
+    "geohash",
+    "geosearch",
+    "georadius_ro",
+    "georadiusbymember_ro",
     "info",
     "ping",
     "echo",
     "hello",
     "auth",
     "select",
+    "quit",
+    "reset",
     "client",
     "config",
     "command",
     "time",
+    "role",
+    "wait",
+    "waitaof",
+    "lolwut",
     "multi",
     "exec",
     "discard",
     "watch",
     "unwatch",
     "publish",
+    "spublish",
     "subscribe",
     "unsubscribe",
     "psubscribe",
     "punsubscribe",
+    "ssubscribe",
+    "sunsubscribe",
+    "pubsub",
     "eval",
     "evalsha",
     "fcall",
+    "eval_ro",
+    "evalsha_ro",
+    "fcall_ro",
     "cluster",
+    "readonly",
+    "readwrite",
+    "asking",
     "slowlog",
+    "commandlog",
     "latency",
+    "acl",
+    "module",
+    "monitor",
+    "hotkeys",
     "replconf",
     "psync",
+    "sync",
+    "sentinel",
+    "save",
+    "bgsave",
+    "bgrewriteaof",
+    "lastsave",
+    "ft.info",
+    "ft._list",
+    "ft.search",
+    "ft.aggregate",
 ];
 
 /// Calls of commands of all clients.
@@ -161,6 +225,11 @@ impl Calls {
         all
     }
 
+    /// Returns whether later calls show that the counters were reset in between.
+    pub(super) fn are_reset_by(self, later: Self) -> bool {
+        later.removing < self.removing || later.single < self.single || later.several < self.several
+    }
+
     /// Returns the calls until a later reading.
     pub(super) fn until(self, later: Self, is_reset: bool) -> Self {
         Self {
@@ -177,14 +246,17 @@ impl Calls {
         self.several += later.several;
     }
 
-    /// Returns the minimum number of keys that these calls removed, if they made this many changes.
-    /// DEL and UNLINK make one change for each key. Without such a call, no key was removed.
+    /// Returns about how many keys these calls removed at least, if all calls made this many changes.
+    /// DEL and UNLINK make one change for each key. Without such a call, no key was removed. If the
+    /// changes are unknown, each call counts as a key.
     pub(in super::super) fn removed_at_least(self, changes: Option<f64>) -> f64 {
         let removed = match changes {
             Some(changes) if self.removing > 0.0 && self.several <= 0.0 => changes - self.single,
             _ => 0.0,
         };
-        removed.max(self.removing)
+        // DEL of a missing key changes nothing.
+        let most = changes.unwrap_or(f64::INFINITY);
+        removed.max(self.removing).min(most)
     }
 }
 
@@ -205,6 +277,27 @@ mod tests {
         assert!((calls.removed_at_least(Some(1_800.0)) - 800.0).abs() < 1e-9);
         assert!((calls.removed_at_least(Some(900.0)) - 2.0).abs() < 1e-9);
         assert!((calls.removed_at_least(None) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn deletions_of_missing_keys_remove_nothing() {
+        let calls = calls("cmdstat_del:calls=500,usec=1\r\n");
+        assert!((calls.removed_at_least(Some(20.0)) - 20.0).abs() < 1e-9);
+    }
+
+    /// Those of the exporter must not hide how many keys were removed.
+    #[test]
+    fn commands_of_polls_and_sweeps_are_known() {
+        let collectors = crate::collector::ALL.iter();
+        let queries = collectors
+            .flat_map(|collector| collector.queries.iter().chain(collector.further_queries));
+        // Servers of their own, and what is off by default.
+        let others = ["server", "function"];
+        for query in queries {
+            let command = query.commands[0][0].to_lowercase();
+            let is_known = READING.contains(&&*command) || others.contains(&&*command);
+            assert!(is_known, "{command}");
+        }
     }
 
     #[test]
