@@ -112,13 +112,18 @@ fn granted(
     granted
 }
 
-/// Returns how to use the rule.
+/// Returns how to use the rule: for a user of its own, or for the user of the target.
 #[must_use]
-pub fn how(target: &Target) -> &'static str {
-    if target.options.scripts.is_empty() {
-        "a user needs this rule; replace PASSWORD"
-    } else {
-        "a user needs this rule; replace PASSWORD and add the commands of the scripts"
+pub fn how(target: &Target, is_of_user: bool) -> &'static str {
+    match (is_of_user, target.options.scripts.is_empty()) {
+        (false, true) => "a user needs this rule; replace PASSWORD",
+        (false, false) => {
+            "a user needs this rule; replace PASSWORD and add the commands of the scripts"
+        }
+        (true, true) => "the user needs this rule, which keeps the password",
+        (true, false) => {
+            "the user needs this rule, which keeps the password; add the commands of the scripts"
+        }
     }
 }
 

@@ -210,15 +210,23 @@ impl TargetReport {
         self.notable.extend(examined.facts.notable());
     }
 
-    /// Adds the rule of a user who may send exactly what this configuration needs.
+    /// Adds the rule of a user who may send exactly what this configuration needs: the user of the
+    /// target, or a new one if applications use the same.
     fn access(&mut self, target: &Target, examined: &ExaminedTarget) {
         let (collectors, rejected) = (&examined.applicable, &examined.rejected);
-        let Some(rule) = access_rule::rule(target, &examined.replies, collectors, rejected) else {
+        let replies = &examined.replies;
+        let of_user = access_rule::grant(target, replies, collectors, rejected);
+        let of_user = of_user.filter(|grant| grant.replaces);
+        let is_of_user = of_user.is_some();
+        let rule = of_user
+            .map(|grant| grant.command)
+            .or_else(|| access_rule::rule(target, replies, collectors, rejected));
+        let Some(rule) = rule else {
             return;
         };
         let from = target.sweep.from.as_ref().filter(|_| target.sweep.enabled);
         let also = from.map_or_else(String::new, |from| format!(", also at {}", from.address));
-        let how = access_rule::how(target);
+        let how = access_rule::how(target, is_of_user);
         self.line("permissions", format_args!("{how}{also}"));
         self.verbatim(format_args!("    {rule}"));
     }

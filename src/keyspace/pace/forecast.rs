@@ -8,7 +8,7 @@ use super::{
     DetailShares, Pace, SMALL_PIPELINE, Sweep, detail_shares, keys_to_draw, length, to_float,
 };
 use crate::keyspace::lookups::are_limited;
-use crate::quantity::noun;
+use crate::quantity::{count, noun, whole_counted};
 
 /// The expected cost of a pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,16 +114,14 @@ impl fmt::Display for Forecast {
         }
         write!(
             formatter,
-            "about {:.0} commands/s and {:.2}% of one core of the server; a pass over {} {} takes about {:.0} s",
+            "about {:.0} commands/s and {:.2}% of one core of the server; a pass over {} takes about {:.0} s",
             self.commands_per_second,
             self.share * 100.0,
-            self.keys,
-            noun(&self.keys.to_string(), "key", "keys"),
+            whole_counted(self.keys, "key", "keys"),
             self.pass.as_secs_f64().ceil(),
         )?;
         if let Some(start) = self.start {
-            let [keys, commands] =
-                [start.keys, start.commands].map(|number| format!("{number:.0}"));
+            let [keys, commands] = [start.keys, start.commands].map(count);
             write!(
                 formatter,
                 "; the first {} about {commands} {} in {:.1} s",
@@ -136,10 +134,10 @@ impl fmt::Display for Forecast {
             )?;
         }
         if self.at_once > 0.0 {
-            let at_once = self.at_once;
+            let at_once = count(self.at_once);
             write!(
                 formatter,
-                "; up to {at_once:.0} commands more at the start, for a first estimate"
+                "; up to {at_once} commands more at the start, for a first estimate"
             )?;
         }
         Ok(())
@@ -160,7 +158,7 @@ mod tests {
         let text = by_commands.to_string();
         assert!(text.starts_with("about 50 commands/s and 0.0"), "{text}");
         assert!(
-            text.contains("a pass over 100000 keys takes about 120 s"),
+            text.contains("a pass over 100,000 keys takes about 120 s"),
             "{text}"
         );
         let by_share = Forecast::new(100_000, &costs, &sweep, None);
@@ -172,7 +170,7 @@ mod tests {
     fn forecast_includes_the_quick_start() {
         let forecast = Forecast::new(100_000, &Costs::default(), &Sweep::default(), Some(50.0));
         let text = forecast.to_string();
-        let start = "; the first 10000 keys take about 2100 commands in 0.1 s";
+        let start = "; the first 10,000 keys take about 2,100 commands in 0.1 s";
         assert!(text.ends_with(start), "{text}");
         assert!(!forecast.resumed().to_string().contains("first"));
     }
@@ -184,7 +182,7 @@ mod tests {
         assert!(!forecast.to_string().contains("more at the start"));
         let text = forecast.with_random_keys(1_000_000, &sweep).to_string();
         assert!(
-            text.ends_with("; up to 2048 commands more at the start, for a first estimate"),
+            text.ends_with("; up to 2,048 commands more at the start, for a first estimate"),
             "{text}"
         );
     }
