@@ -219,6 +219,31 @@ fn one_database_is_enough_for_a_problem() {
     );
 }
 
+/// A rule fires for each namespace, and the page has one line for all of them.
+#[test]
+fn problem_states_how_many_namespaces_have_it() {
+    let texts = |names: &[&str]| {
+        let namespaces = swept(names);
+        let (poll, history) = (poll(healthy().done(), None), LastHour::default());
+        let card = Card::of(&seen("a", Some(&poll), Some(&namespaces), &history));
+        let texts = card.problems.into_iter().map(|one| one.text);
+        texts.collect::<Vec<String>>()
+    };
+    let of_three = texts(&["session", "api-cache", "ratelimit"]);
+    let expected = [
+        "2 keys of namespace session never expire. 1 more namespace is affected.",
+        "Namespace session uses 300 B; its quota is 150 B. 1 more namespace is affected.",
+    ];
+    for text in expected {
+        assert!(of_three.iter().any(|found| found == text), "{of_three:?}");
+    }
+    let of_two = texts(&["session", "api-cache"]);
+    assert!(
+        of_two.iter().all(|text| !text.contains("affected")),
+        "{of_two:?}"
+    );
+}
+
 #[test]
 fn policy_is_unknown_while_ttls_are() {
     let labels = [("db", "db0"), ("key_namespace", "ratelimit")];

@@ -27,15 +27,23 @@ pub(super) const CONDITIONS: &[Condition] = &[
     info("RedisNamespaceTTLPolicyViolated", NONE, fewest_violations),
     warning("RedisNamespaceMemoryQuotaExceeded", NONE, |seen, _| {
         let quotas = seen.swept_samples("redis_key_namespace_memory_quota_bytes");
-        quotas.into_iter().find_map(|sample| {
+        let above = quotas.into_iter().filter_map(|sample| {
             let quota = sample.number()?;
             let memory = same(seen, "redis_key_namespace_memory_bytes", &sample)?;
             let error = same(seen, "redis_key_namespace_memory_error_bytes", &sample)?;
             let (name, memory_text) = (name(&sample)?, bytes(memory));
             let quota_text = bytes(quota);
-            (memory - error > quota)
-                .then(|| format!("Namespace {name} uses {memory_text}; its quota is {quota_text}."))
-        })
+            (memory - error > quota).then(|| {
+                let text =
+                    format!("Namespace {name} uses {memory_text}; its quota is {quota_text}.");
+                (memory / quota, text)
+            })
+        });
+        let above: Vec<(f64, String)> = above.collect();
+        let affected = above.len();
+        let most = above.into_iter();
+        let (_, text) = most.max_by(|one, other| one.0.total_cmp(&other.0))?;
+        Some(with_others(text, affected))
     }),
     warning(
         "RedisExpiryCliff",
@@ -102,17 +110,30 @@ fn violation(seen: &Seen<'_>, counts: impl Fn(&Sample<'_>, f64) -> bool) -> Opti
         let keys = sample.number().filter(|keys| *keys > 0.0)?;
         counts(&sample, keys).then_some((sample, keys))
     });
-    let (sample, keys) = found.max_by(|one, other| one.1.total_cmp(&other.1))?;
+    let found: Vec<_> = found.collect();
+    let affected = found.len();
+    let most = found.into_iter();
+    let (sample, keys) = most.max_by(|one, other| one.1.total_cmp(&other.1))?;
     let (name, keys) = (name(&sample)?, count(keys));
     let of = |one, many| noun(&keys, one, many);
     let key = of("key", "keys");
-    Some(if sample.label("policy")? == "ttl_required" {
+    let text = if sample.label("policy")? == "ttl_required" {
         let expire = of("expires", "expire");
         format!("{keys} {key} of namespace {name} never {expire}.")
     } else {
         let have = of("has", "have");
         format!("{keys} {key} of namespace {name} {have} a TTL that is too long.")
-    })
+    };
+    Some(with_others(text, affected))
+}
+
+/// Adds to a sentence about a namespace how many others have the same kind of problem.
+fn with_others(text: String, affected: usize) -> String {
+    match affected.saturating_sub(1) {
+        0 => text,
+        1 => format!("{text} 1 more namespace is affected."),
+        more => format!("{text} {more} more namespaces are affected."),
+    }
 }
 
 /// Uses what INFO reports about keys with a TTL, which is known before the sweep has found keys
