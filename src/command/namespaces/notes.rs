@@ -29,14 +29,19 @@ pub fn all(report: &Report, left_out: &[&str]) -> Vec<String> {
         );
     }
     if rows().any(|row| row.longest_ttl.is_some()) {
-        let mut note =
-            "TTLs are remaining TTLs. TTL MEDIAN is the histogram bucket that contains the \
-                        median."
-                .to_owned();
-        if !left_out.contains(&"TTL MAX") {
-            note.push_str(" TTL MAX is the longest one seen.");
+        let columns = [
+            (
+                "TTL MEDIAN",
+                "TTL MEDIAN is the histogram bucket that contains the median.",
+            ),
+            ("TTL MAX", "TTL MAX is the longest one seen."),
+        ];
+        let shown = columns.iter();
+        let shown = shown.filter(|(heading, _)| !left_out.contains(heading));
+        let explained: Vec<&str> = shown.map(|(_, note)| *note).collect();
+        if !explained.is_empty() {
+            notes.push(format!("TTLs are remaining TTLs. {}", explained.join(" ")));
         }
-        notes.push(note);
     }
     notes.extend(ages(report, left_out));
     notes.extend(lookups(&report.queried));

@@ -44,8 +44,9 @@ struct RecentSpeed {
 }
 
 impl RecentSpeed {
-    /// Records the number of keys seen, and returns the speed in keys per second.
-    fn record(&mut self, elapsed: Duration, seen: u64) -> f64 {
+    /// Records the number of keys seen, and returns the speed in keys per second. It is unknown at the
+    /// first reading, before which the pass waits.
+    fn record(&mut self, elapsed: Duration, seen: u64) -> Option<f64> {
         let last = self.readings.back().map(|(at, _)| *at);
         let window = (elapsed / START_SHARE).clamp(START_WINDOW, SPEED_WINDOW);
         let oldest = elapsed.saturating_sub(window);
@@ -53,12 +54,13 @@ impl RecentSpeed {
         while self.readings.get(1).is_some_and(|(at, _)| *at <= oldest) {
             self.readings.pop_front();
         }
-        let (since, before) = self.readings.front().copied().unwrap_or_default();
+        let first = self.readings.front().copied();
         if last.is_none_or(|last| elapsed >= last + READ_EVERY) {
             self.readings.push_back((elapsed, seen));
         }
+        let (since, before) = first?;
         let seconds = elapsed.saturating_sub(since).as_secs_f64();
-        to_float(seen.saturating_sub(before)) / seconds.max(0.001)
+        Some(to_float(seen.saturating_sub(before)) / seconds.max(0.001))
     }
 }
 
@@ -102,10 +104,10 @@ fn write(text: &str) {
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }
 
-/// Returns the line: bar, percentage, speed, remaining time. A pass can see more keys than there
-/// were.
+/// Returns the line: bar, percentage, and the speed and the remaining time if they are known. A pass can
+/// see more keys than there were.
 #[must_use]
-fn line(seen: u64, keys: u64, speed: f64) -> String {
+fn line(seen: u64, keys: u64, speed: Option<f64>) -> String {
     let share = if keys == 0 {
         1.0
     } else {
@@ -115,10 +117,13 @@ fn line(seen: u64, keys: u64, speed: f64) -> String {
     let bar: String = (0..BAR)
         .map(|at| if at < full { '#' } else { '.' })
         .collect();
+    let part = format!("[{bar}] {:>3}%", to_count(share * 100.0));
+    let Some(speed) = speed else {
+        return part;
+    };
     let left = to_float(keys.saturating_sub(seen)) / speed.max(0.001);
     format!(
-        "[{bar}] {:>3}%  {} keys/s  {} left",
-        to_count(share * 100.0),
+        "{part}  {} keys/s  {} left",
         quantity::count(speed),
         quantity::long_duration(to_count(left.ceil() * 1_000.0))
     )
@@ -131,17 +136,28 @@ mod tests {
     #[test]
     fn line_shows_progress_speed_and_remaining_time() {
         assert_eq!(
-            line(50_000, 200_000, 10_000.0),
+            line(50_000, 200_000, Some(10_000.0)),
             "[#####...............]  25%  10,000 keys/s  15s left"
         );
     }
 
+    /// The pass waits before its first keys.
+    #[test]
+    fn first_keys_give_no_speed() {
+        let mut speed = RecentSpeed::default();
+        let first = speed.record(Duration::from_secs(1), 99);
+        assert_eq!(first, None);
+        assert_eq!(line(99, 5_293, first), "[....................]   1%");
+        let next = speed.record(Duration::from_millis(1_100), 2_099);
+        assert!(next.is_some_and(|speed| speed > 19_000.0), "{next:?}");
+    }
+
     #[test]
     fn extra_keys_count_as_100_percent() {
-        let shown = line(300, 200, 300.0);
+        let shown = line(300, 200, Some(300.0));
         assert!(shown.contains("####] 100%"), "{shown}");
         assert!(shown.ends_with(" 0ms left"), "{shown}");
-        assert!(line(0, 0, 0.0).contains("100%"));
+        assert!(line(0, 0, Some(0.0)).contains("100%"));
     }
 
     #[test]
@@ -156,6 +172,7 @@ mod tests {
             };
             let shown = speed.record(Duration::from_millis(tenth * 100), seen);
             if tenth >= 20 {
+                let shown = shown.unwrap();
                 assert!((shown - 1_000.0).abs() < 1.0, "{tenth}: {shown}");
             }
         }
@@ -166,16 +183,19 @@ mod tests {
         let mut speed = RecentSpeed::default();
         // 10,000 keys in the first second, then 100 keys per second.
         let mut shown = 0.0;
-        for tenth in 1..=10 {
-            shown = speed.record(Duration::from_millis(tenth * 100), tenth * 1_000);
+        for tenth in 0..=10 {
+            let found = speed.record(Duration::from_millis(tenth * 100), tenth * 1_000);
+            shown = found.unwrap_or(0.0);
         }
         assert!((shown - 10_000.0).abs() < 1.0, "{shown}");
         for tenth in 11..=400 {
             let seen = 10_000 + (tenth - 10) * 10;
-            shown = speed.record(Duration::from_millis(tenth * 100), seen);
+            shown = speed
+                .record(Duration::from_millis(tenth * 100), seen)
+                .unwrap();
         }
         assert!((shown - 100.0).abs() < 1.0, "{shown}");
         assert!(speed.readings.len() < 64);
-        assert!(line(13_900, 23_900, shown).ends_with(" 1m 40s left"));
+        assert!(line(13_900, 23_900, Some(shown)).ends_with(" 1m 40s left"));
     }
 }

@@ -230,11 +230,23 @@ impl Report {
         Total {
             keys: self.rows.iter().map(|row| row.estimate.keys.value).sum(),
             keys_error: together(self.rows.iter().map(|row| row.estimate.keys.error)),
-            memory: sum(&|row| row.estimate.memory.map(pair)),
+            memory: sum(&|row| row.estimate.memory.map(pair))
+                .map(|(bytes, error)| (bytes, self.memory_error(bytes, error))),
             without_ttl: sum(&|row| row.estimate.without_ttl.map(pair)),
             violations: sum(&violations),
             largest_key_bytes: largest.flatten().max(),
         }
+    }
+
+    /// Returns the error of the total memory. Memory that no namespace explains may belong to each of
+    /// them, but only once.
+    fn memory_error(&self, bytes: f64, error: f64) -> f64 {
+        let Some(used) = self.used_bytes else {
+            return error;
+        };
+        let estimates = self.rows.iter().filter_map(|row| row.estimate.memory);
+        let below = together(estimates.map(|memory| memory.value - memory.lower));
+        error.min(below + (used - bytes).max(0.0))
     }
 
     /// Returns the total of the rows as a share of the memory of the server's data.
@@ -552,6 +564,26 @@ pub(super) mod tests {
         assert_eq!(violations(&row), Some((1.0, 0.0)));
         row.ttl.required = true;
         assert_eq!(violations(&row), Some((6.0, 0.0)));
+    }
+
+    /// Each namespace may have the megabyte that none explains.
+    #[test]
+    fn unexplained_memory_counts_once_in_the_total() {
+        let rows = (0..100).map(|at| {
+            let mut row = row(&format!("n{at}"), 0, 10, 1_000.0);
+            let estimate = Estimate {
+                error: 1_000_000.0,
+                upper: 1_001_000.0,
+                ..exactly(1_000.0)
+            };
+            row.estimate.memory = Some(estimate);
+            row
+        });
+        let mut report = report(rows.collect());
+        report.used_bytes = Some(1_100_000.0);
+        let (bytes, error) = report.total().memory.unwrap();
+        assert!((bytes - 100_000.0).abs() < 1.0);
+        assert!((error - 1_000_000.0).abs() < 1.0, "{error}");
     }
 
     #[test]
