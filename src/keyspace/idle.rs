@@ -147,9 +147,14 @@ impl IdleTimes {
         self.counts.clear();
         // The untracked time of the last use of a key is meaningless.
         if earlier.tracks_use() != policy.tracks_use() {
-            self.tracked_since = Some(self.now);
-            self.clear();
+            self.restart();
         }
+    }
+
+    /// Discards the samples, because idle times of keys that are not used from now on are wrong.
+    pub fn restart(&mut self) {
+        self.tracked_since = Some(self.now);
+        self.clear();
     }
 
     /// Records that the server refused an idle time. Each further attempt would be an error of the

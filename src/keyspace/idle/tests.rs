@@ -134,6 +134,20 @@ fn idle_times_from_before_another_tracking_are_limited() {
     assert_eq!(shares, [Some(1.0), None, None, None]);
 }
 
+/// The clock of the server was set an hour ahead, so that all keys seem to be idle for longer.
+#[test]
+fn idle_times_count_from_a_restart() {
+    let mut times = full(Policy::LruOfAll, &[(SESSION, 300)]);
+    times.restart();
+    assert!(times.is_empty());
+    for _ in 0..50 {
+        times.record(LATER + 200.0, sample(SESSION, 3_700.0));
+    }
+    times.observe(LATER + 200.0, reading(Policy::LruOfAll, 1_020.0));
+    let shares = times.places()[&SESSION].shares(3_000.0);
+    assert_eq!(shares[2..], [None, None]);
+}
+
 #[test]
 fn idle_times_of_a_server_without_a_file_start_with_it() {
     let mut times = IdleTimes::default();

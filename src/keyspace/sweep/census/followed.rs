@@ -98,9 +98,12 @@ impl Census {
             self.expiring.forget_all();
         }
         // The panel measures times with the other clock, but keys have other TTLs now, and many may
-        // have expired at once.
+        // have expired at once. The server computes idle times from its clock.
         if is_server_set {
             self.forget_followed();
+            if let Some(idle) = &mut self.idle {
+                idle.restart();
+            }
         }
     }
 
