@@ -97,7 +97,7 @@ pub(super) fn estimate(aged: &mut [Aged], share: f64, flow: &KeyFlow) -> Option<
     };
     let ratio = |lost: f64| (flow.hits - lost) / lookups;
     let estimate = ratio(lost(reaching));
-    if has_unexplained(aged, &ratio, &lost, share, whole.ratio - estimate) {
+    if has_unexplained(aged, ratio, lost, share, whole.ratio - estimate) {
         return None;
     }
     let deviation = resample(estimate, |times| {
