@@ -245,6 +245,31 @@ fn problem_states_how_many_namespaces_have_it() {
 }
 
 #[test]
+fn largest_of_several_cliffs_is_named() {
+    let mut made = Made::default();
+    for (name, keys) in [("session", 2_000.0), ("api-cache", 6_000.0)] {
+        let labels = [("db", "db0"), ("key_namespace", name)];
+        let burst = |what| format!("redis_key_namespace_expiry_burst_{what}").leak();
+        made = made
+            .with("redis_key_namespace_keys", &labels, keys)
+            .with(burst("ratio"), &labels, 0.9)
+            .with(burst("timestamp_seconds"), &labels, NOW + 120.0);
+    }
+    let (namespaces, history) = (made.done(), LastHour::default());
+    let poll = poll(
+        healthy()
+            .with("redis_db_keys", &[("db", "db0")], 8_000.0)
+            .done(),
+        None,
+    );
+    let card = Card::of(&seen("a", Some(&poll), Some(&namespaces), &history));
+    let texts: Vec<&str> = card.problems.iter().map(|one| &*one.text).collect();
+    let expected = "5,400 keys of namespace api-cache expire together in 2 min. 1 more namespace \
+                    is affected.";
+    assert_eq!(texts, [expected]);
+}
+
+#[test]
 fn policy_is_unknown_while_ttls_are() {
     let labels = [("db", "db0"), ("key_namespace", "ratelimit")];
     let shown = |made: Made| {

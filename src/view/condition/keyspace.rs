@@ -39,11 +39,7 @@ pub(super) const CONDITIONS: &[Condition] = &[
                 (memory / quota, text)
             })
         });
-        let above: Vec<(f64, String)> = above.collect();
-        let affected = above.len();
-        let most = above.into_iter();
-        let (_, text) = most.max_by(|one, other| one.0.total_cmp(&other.0))?;
-        Some(with_others(text, affected))
+        worst(above)
     }),
     warning(
         "RedisExpiryCliff",
@@ -106,41 +102,42 @@ fn name<'a>(sample: &Sample<'a>) -> Option<&'a str> {
 /// Returns the namespace with most violations among those that count.
 fn violation(seen: &Seen<'_>, counts: impl Fn(&Sample<'_>, f64) -> bool) -> Option<String> {
     let samples = seen.swept_samples(VIOLATIONS);
-    let found = samples.filter_map(|sample| {
-        let keys = sample.number().filter(|keys| *keys > 0.0)?;
-        counts(&sample, keys).then_some((sample, keys))
-    });
-    let found: Vec<_> = found.collect();
-    let affected = found.len();
-    let most = found.into_iter();
-    let (sample, keys) = most.max_by(|one, other| one.1.total_cmp(&other.1))?;
-    let (name, keys) = (name(&sample)?, count(keys));
-    let of = |one, many| noun(&keys, one, many);
-    let key = of("key", "keys");
-    let text = if sample.label("policy")? == "ttl_required" {
-        let expire = of("expires", "expire");
-        format!("{keys} {key} of namespace {name} never {expire}.")
-    } else {
-        let have = of("has", "have");
-        format!("{keys} {key} of namespace {name} {have} a TTL that is too long.")
-    };
-    Some(with_others(text, affected))
+    worst(samples.filter_map(|sample| {
+        let number = sample.number().filter(|keys| *keys > 0.0)?;
+        let (name, keys) = (name(&sample)?, count(number));
+        let of = |one, many| noun(&keys, one, many);
+        let key = of("key", "keys");
+        let text = if sample.label("policy")? == "ttl_required" {
+            let expire = of("expires", "expire");
+            format!("{keys} {key} of namespace {name} never {expire}.")
+        } else {
+            let have = of("has", "have");
+            format!("{keys} {key} of namespace {name} {have} a TTL that is too long.")
+        };
+        counts(&sample, number).then_some((number, text))
+    }))
 }
 
-/// Adds to a sentence about a namespace how many others have the same kind of problem.
-fn with_others(text: String, affected: usize) -> String {
-    match affected.saturating_sub(1) {
+/// Returns the sentence about the namespace with the largest number, and how many others have the
+/// same kind of problem.
+fn worst(namespaces: impl Iterator<Item = (f64, String)>) -> Option<String> {
+    let all: Vec<(f64, String)> = namespaces.collect();
+    let others = all.len().saturating_sub(1);
+    let (_, text) = all
+        .into_iter()
+        .max_by(|one, other| one.0.total_cmp(&other.0))?;
+    Some(match others {
         0 => text,
         1 => format!("{text} 1 more namespace is affected."),
         more => format!("{text} {more} more namespaces are affected."),
-    }
+    })
 }
 
 /// Uses what INFO reports about keys with a TTL, which is known before the sweep has found keys
 /// without one.
 fn fewest_violations(seen: &Seen<'_>, _: Thresholds) -> Option<String> {
-    let samples = seen.swept_samples("redis_key_namespace_policy_violations_min");
-    samples.into_iter().find_map(|sample| {
+    let mut samples = seen.swept_samples("redis_key_namespace_policy_violations_min");
+    samples.find_map(|sample| {
         let keys = sample.number().filter(|keys| *keys > 0.0)?;
         let (db, keys) = (sample.label("db")?, count(keys));
         let of = |one, many| noun(&keys, one, many);
@@ -154,7 +151,7 @@ fn fewest_violations(seen: &Seen<'_>, _: Thresholds) -> Option<String> {
 
 fn cliff(seen: &Seen<'_>, [share_max, soon, keys_max, part_max]: Thresholds) -> Option<String> {
     let bursts = seen.swept_samples("redis_key_namespace_expiry_burst_ratio");
-    bursts.into_iter().find_map(|sample| {
+    worst(bursts.filter_map(|sample| {
         let share = sample.number().filter(|share| *share > share_max)?;
         let at = same(
             seen,
@@ -169,7 +166,9 @@ fn cliff(seen: &Seen<'_>, [share_max, soon, keys_max, part_max]: Thresholds) -> 
         let is_soon = wait > 0.0 && wait < soon;
         let (name, keys_text, wait_text) = (name(&sample)?, count(keys), duration(wait));
         (is_soon && keys > keys_max && keys > part_max * all).then(|| {
-            format!("{keys_text} keys of namespace {name} expire together in {wait_text}.")
+            let text =
+                format!("{keys_text} keys of namespace {name} expire together in {wait_text}.");
+            (keys, text)
         })
-    })
+    }))
 }
