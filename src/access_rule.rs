@@ -35,14 +35,9 @@ pub fn rule(
     collectors: &[&'static Collector],
     rejected: &[Rejected],
 ) -> Option<String> {
-    let server = &replies.server();
-    if !has_acl(server) {
-        return None;
-    }
-    let mut words = vec!["ACL SETUSER exporter on >PASSWORD"];
-    words.extend(restricted(target, server));
-    words.extend(granted(target, replies, collectors, rejected));
-    Some(words.join(" "))
+    let granted = granted(target, replies, collectors, rejected)?;
+    let restricted = restricted(target, &replies.server());
+    Some(set_user("exporter on >PASSWORD", &[restricted, granted]))
 }
 
 /// Returns the command that gives the user of a target what it needs, without a password. It replaces
@@ -57,23 +52,24 @@ pub fn grant(
     collectors: &[&'static Collector],
     rejected: &[Rejected],
 ) -> Option<AccessGrant> {
-    let server = &replies.server();
-    if !has_acl(server) {
-        return None;
-    }
+    let granted = granted(target, replies, collectors, rejected)?;
     let name = target.endpoint.username.as_deref();
     let name = name.filter(|name| !name.is_empty() && *name != DEFAULT_USER);
-    let mut words = vec!["ACL SETUSER", name.unwrap_or(DEFAULT_USER)];
-    if name.is_some() {
-        words.extend(restricted(target, server));
-    }
-    words.extend(granted(target, replies, collectors, rejected));
+    let restricted = name.map(|_| restricted(target, &replies.server()));
+    let words = [restricted.unwrap_or_default(), granted];
     let from = target.sweep.from.as_ref().filter(|_| target.sweep.enabled);
     Some(AccessGrant {
-        command: words.join(" "),
+        command: set_user(name.unwrap_or(DEFAULT_USER), &words),
         replaces: name.is_some(),
         also_at: from.map(|from| from.address.to_string()),
     })
+}
+
+/// Returns the command that sets the permissions of a user.
+fn set_user(user: &str, words: &[Vec<&str>]) -> String {
+    let words = words.iter().flatten().copied();
+    let all: Vec<&str> = ["ACL SETUSER", user].into_iter().chain(words).collect();
+    all.join(" ")
 }
 
 fn has_acl(server: &Server) -> bool {
@@ -92,14 +88,17 @@ fn restricted(target: &Target, server: &Server) -> Vec<&'static str> {
     words
 }
 
-/// Returns the permissions of all commands, each once.
+/// Returns the permissions of all commands, each once. Returns `None` if the server has no ACLs.
 fn granted(
     target: &Target,
     replies: &Replies,
     collectors: &[&'static Collector],
     rejected: &[Rejected],
-) -> Vec<&'static str> {
+) -> Option<Vec<&'static str>> {
     let server = &replies.server();
+    if !has_acl(server) {
+        return None;
+    }
     let mut all = commands(target, server);
     all.extend(of_collectors(collectors, replies, rejected));
     all.extend(of_sweep(target, server));
@@ -109,7 +108,7 @@ fn granted(
             granted.push(permission);
         }
     }
-    granted
+    Some(granted)
 }
 
 /// Returns how to use the rule: for a user of its own, or for the user of the target.

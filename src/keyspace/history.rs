@@ -3,11 +3,13 @@
 //! Pure. It compares two readings of INFO.
 
 pub mod flush;
+mod writes;
 
 use std::collections::BTreeMap;
 
 use crate::info::Info;
 use crate::number::to_float as float;
+pub use writes::Writes;
 
 /// Commands that replace whole keyspaces, by their name in INFO commandstats, and their effect.
 const REPLACING: [(&str, Replaced); 4] = [
@@ -229,10 +231,7 @@ impl DataIdentity {
 /// that nothing has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// `rdb_changes_since_last_save`: all writes, reset when the data are saved.
-    writes: Option<f64>,
-    /// `rdb_last_save_time`.
-    saved_at: Option<f64>,
+    writes: Writes,
     evicted: f64,
     expired: f64,
     /// All commands: more than the writes, but saving does not reset them.
@@ -249,8 +248,7 @@ impl Changes {
     pub fn read(info: &Info) -> Self {
         let number = |name: &str| info.number(name).unwrap_or(0.0);
         Self {
-            writes: info.number("rdb_changes_since_last_save"),
-            saved_at: info.number("rdb_last_save_time"),
+            writes: Writes::read(info),
             evicted: number("evicted_keys"),
             expired: number("expired_keys"),
             commands: info.number("total_commands_processed"),
@@ -279,7 +277,7 @@ impl Changes {
     /// constant.
     #[must_use]
     pub fn exactly_since(&self, later: &Self) -> Option<f64> {
-        let writes = self.writes_counted_since(later)?;
+        let writes = self.writes.until(later.writes)?;
         (writes > 0.0).then(|| self.since(later))?
     }
 
@@ -293,24 +291,18 @@ impl Changes {
     }
 
     fn writes_since(&self, later: &Self) -> Option<f64> {
-        self.writes_counted_since(later).or_else(|| {
+        self.writes.until(later.writes).or_else(|| {
             let (before, after) = self.commands.zip(later.commands)?;
             let ours = float(later.ours.saturating_sub(self.ours));
             let others = (grown(before, after) - ours).max(0.0);
-            Some(others.max(later.writes.unwrap_or(0.0)))
+            Some(others.max(later.writes.since_saved().unwrap_or(0.0)))
         })
-    }
-
-    /// Returns `None` if the data were saved in between: the writes before that are unknown.
-    fn writes_counted_since(&self, later: &Self) -> Option<f64> {
-        let (before, after) = self.writes.zip(later.writes)?;
-        (after >= before && self.saved_at == later.saved_at).then_some(after - before)
     }
 }
 
 /// Returns the increase of a counter. A counter that decreased was reset, so its whole value is
 /// new.
-fn grown(before: f64, after: f64) -> f64 {
+pub(super) fn grown(before: f64, after: f64) -> f64 {
     if after >= before {
         after - before
     } else {

@@ -71,9 +71,9 @@ impl Changes {
     /// Returns the maximum number of keys created or deleted until a later reading, if no save can
     /// have reset the counter in between.
     fn surely_since(&self, later: &Self) -> Option<f64> {
-        self.writes_counted_since(later)?;
+        self.writes.until(later.writes)?;
         // Times of saves are in whole seconds, so a second save in one second does not show.
-        let (time, saved_at) = self.time.zip(self.saved_at)?;
+        let (time, saved_at) = self.time.zip(self.writes.saved_at())?;
         (saved_at < time.floor()).then(|| self.since(later))?
     }
 }

@@ -3,6 +3,7 @@
 mod calls;
 
 use crate::info::Info;
+use crate::keyspace::history::{Writes, grown};
 pub(super) use calls::Calls;
 
 /// A reading of the counters. One is `None` if it is unknown.
@@ -11,9 +12,7 @@ pub struct RemovalReading {
     evicted: Option<f64>,
     expired: Option<f64>,
     calls: Option<Calls>,
-    /// `rdb_changes_since_last_save`, and `rdb_last_save_time`.
-    changes: Option<f64>,
-    saved_at: Option<f64>,
+    changes: Writes,
 }
 
 /// What happened between two readings. A number is `None` if it is unknown.
@@ -40,8 +39,7 @@ impl RemovalReading {
             evicted: number("evicted_keys"),
             expired: number("expired_keys"),
             calls: info.has_section("Commandstats").then(|| Calls::read(info)),
-            changes: info.number("rdb_changes_since_last_save"),
-            saved_at: info.number("rdb_last_save_time"),
+            changes: Writes::read(info),
         }
     }
 
@@ -89,38 +87,37 @@ impl RemovalReading {
         is_less(self.evicted, later.evicted) || is_less(self.expired, later.expired)
     }
 
-    /// Returns what happened until a later reading.
+    /// Returns what happened until a later reading. Counters that were reset start at 0.
     pub(super) fn until(self, later: Self) -> Removals {
         let is_reset = self.is_reset_by(later);
-        let both = self.evicted.zip(later.evicted);
-        let evicted = both.map(|(before, after)| grown(before, after, is_reset));
-        let both = self.expired.zip(later.expired);
-        let expired = both.map(|(before, after)| grown(before, after, is_reset));
+        let new = |before: Option<f64>, after| {
+            let both = before.zip(after);
+            both.map(|(before, after)| grown_or_reset(before, after, is_reset))
+        };
         let calls = self.calls.zip(later.calls);
         Removals {
-            evicted,
-            expired,
+            evicted: new(self.evicted, later.evicted),
+            expired: new(self.expired, later.expired),
             calls: calls.map(|(before, after)| before.until(after, is_reset)),
             changes: self.changes_until(later),
         }
     }
 
-    /// Returns `None` if the data were saved in between: the changes before that are unknown. So are the
-    /// calls that made them before a reset of the calls, which does not reset the changes.
+    /// Returns `None` if the data were saved or the calls were reset in between. A reset does not
+    /// reset the changes, so the calls that made them are unknown.
     fn changes_until(self, later: Self) -> Option<f64> {
         let mut calls = self.calls.zip(later.calls).into_iter();
-        if self.is_reset_by(later) || calls.any(|(before, after)| before.are_reset_by(after)) {
-            return None;
-        }
-        let (before, after) = self.changes.zip(later.changes)?;
-        (after >= before && self.saved_at == later.saved_at).then_some(after - before)
+        let is_reset =
+            self.is_reset_by(later) || calls.any(|(before, after)| before.are_reset_by(after));
+        let changes = self.changes.until(later.changes);
+        changes.filter(|_| !is_reset)
     }
 }
 
-/// Returns the increase of a counter. The whole value is new if it was reset.
-fn grown(before: f64, after: f64, is_reset: bool) -> f64 {
-    let is_new = is_reset || after < before;
-    if is_new { after } else { after - before }
+/// Returns the increase of a counter. The whole value is new if all counters were reset.
+fn grown_or_reset(before: f64, after: f64, is_reset: bool) -> f64 {
+    let before = if is_reset { 0.0 } else { before };
+    grown(before, after)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Counts calls of commands by what they do to keys. Pure.
 
-use super::grown;
+use super::grown_or_reset;
 use crate::info::Info;
 
 /// Prefix of the fields of INFO commandstats.
@@ -233,9 +233,9 @@ impl Calls {
     /// Returns the calls until a later reading.
     pub(super) fn until(self, later: Self, is_reset: bool) -> Self {
         Self {
-            removing: grown(self.removing, later.removing, is_reset),
-            single: grown(self.single, later.single, is_reset),
-            several: grown(self.several, later.several, is_reset),
+            removing: grown_or_reset(self.removing, later.removing, is_reset),
+            single: grown_or_reset(self.single, later.single, is_reset),
+            several: grown_or_reset(self.several, later.several, is_reset),
         }
     }
 
