@@ -46,7 +46,7 @@ fn stopped(server: &Server, sweep: &str, is_sweeping: bool) -> Outcome<Exporter>
 }
 
 /// Lets an exporter run for a window, and returns what `measure` measures in it.
-pub fn turn<T>(exporter: &Exporter, measure: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+fn turn<T>(exporter: &Exporter, measure: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
     exporter.signal("CONT")?;
     sleep(SETTLED_AFTER);
     let measured = measure();

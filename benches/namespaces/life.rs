@@ -13,7 +13,7 @@ use crate::page::{Exporter, Page};
 use crate::process::{cpu, memory};
 use crate::server::Server;
 use crate::wire::{Reply, Wire};
-use crate::{Outcome, median, row, turn};
+use crate::{Outcome, median, row};
 
 /// The namespaces with their share of the keys in twentieths, and the TTL of their keys in seconds.
 const KINDS: [(&str, &str, usize, &str); 4] = [
@@ -55,8 +55,12 @@ const PAGE_EVERY: Duration = Duration::from_secs(5);
 /// Minimum share of the evictions for a namespace to be compared.
 const SHARE_MIN: f64 = 0.1;
 
-/// Turns of each side.
-const TURNS: u32 = 40;
+/// Time after the start of two exporters in which both sample more than later.
+const STEADY_AFTER: Duration = Duration::from_secs(100);
+
+/// Length and number of the windows in which the costs of both are compared.
+const COST_WINDOW: Duration = Duration::from_secs(10);
+const COST_WINDOWS: u32 = 15;
 
 /// The settings to compare with: the sweep alone.
 const WITHOUT: &str = "panel: false, idle: false";
@@ -73,31 +77,76 @@ static WEIGHTS: LazyLock<Vec<f64>> = LazyLock::new(|| {
     ranks.collect()
 });
 
-/// Prints all rows.
-pub fn rows() -> Outcome<()> {
+/// Prints how exact the evictions of each namespace are.
+pub fn accuracy_rows() -> Outcome<()> {
     let server = Server::start()?;
     let mut wire = server.connect()?;
-    for (name, value) in [
-        ("maxmemory", "16mb"),
-        ("maxmemory-policy", "allkeys-lru"),
-        ("notify-keyspace-events", "Ee"),
-    ] {
-        wire.text(&["CONFIG", "SET", name, value])?;
-    }
+    limit_memory(&mut wire)?;
+    wire.text(&["CONFIG", "SET", "notify-keyspace-events", "Ee"])?;
     let evictions = Evictions::default();
     count_evictions(server.connect()?, Arc::clone(&evictions))?;
+    loaded(&[&server], || {
+        until_evicting(&server)?;
+        accuracy(&server, &evictions)
+    })
+}
+
+/// Prints what that costs.
+pub fn cost_rows() -> Outcome<()> {
+    let servers = [Server::start()?, Server::start()?];
+    for server in &servers {
+        limit_memory(&mut server.connect()?)?;
+    }
+    let [one, other] = &servers;
+    loaded(&[one, other], || {
+        until_evicting(one)?;
+        until_evicting(other)?;
+        cost(one, other)
+    })
+}
+
+fn limit_memory(wire: &mut Wire) -> Outcome<()> {
+    for (name, value) in [("maxmemory", "16mb"), ("maxmemory-policy", "allkeys-lru")] {
+        wire.text(&["CONFIG", "SET", name, value])?;
+    }
+    Ok(())
+}
+
+/// Measures something while a client uses these servers. Each server gets the same lookups.
+fn loaded(servers: &[&Server], measure: impl FnOnce() -> Outcome<()>) -> Outcome<()> {
+    let wires = servers.iter().map(|server| server.connect());
+    let wires = wires.collect::<Outcome<Vec<Wire>>>()?;
     let done = AtomicBool::new(false);
     scope(|scope| {
         let load = scope.spawn(|| {
-            let loaded = server.connect().and_then(|wire| load(wire, &done));
             // An error of this program cannot be sent to another thread.
-            loaded.map_err(|error| error.to_string())
+            load(wires, &done).map_err(|error| error.to_string())
         });
-        let measured = accuracy(&server, &evictions).and_then(|()| cost(&server));
+        let measured = measure();
         done.store(true, Ordering::Relaxed);
         let loaded = load.join().map_err(|_| "the load panicked")?;
         measured.and(loaded.map_err(Into::into))
     })
+}
+
+/// Waits until the server is in a steady state.
+fn until_evicting(server: &Server) -> Outcome<()> {
+    let (mut wire, started) = (server.connect()?, Instant::now());
+    while evicted_keys(&mut wire)? < EVICTED_FIRST {
+        if started.elapsed() > Duration::from_mins(5) {
+            return Err("the server evicts nothing".into());
+        }
+        sleep(Duration::from_secs(1));
+    }
+    Ok(())
+}
+
+fn evicted_keys(wire: &mut Wire) -> Outcome<f64> {
+    let info = wire.text(&["INFO", "stats"])?;
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix("evicted_keys:"));
+    Ok(line.ok_or("no evicted_keys in INFO")?.parse()?)
 }
 
 fn to_float(number: usize) -> f64 {
@@ -118,9 +167,8 @@ fn kind_of(rank: usize) -> usize {
 }
 
 /// Looks up keys, and writes those that are missing, until `done`.
-fn load(mut wire: Wire, done: &AtomicBool) -> Outcome<()> {
+fn load(mut wires: Vec<Wire>, done: &AtomicBool) -> Outcome<()> {
     let mut due = Instant::now();
-    let value = [b'x'; 400];
     while !done.load(Ordering::Relaxed) {
         let drawn = (0..LOOKUPS).map(|_| {
             let weight = fastrand::f64() * WEIGHTS.last().copied().unwrap_or_default();
@@ -129,27 +177,36 @@ fn load(mut wire: Wire, done: &AtomicBool) -> Outcome<()> {
             (format!("{}{rank}", kind.1), kind.3)
         });
         let drawn: Vec<_> = drawn.collect();
-        for (key, _) in &drawn {
-            wire.add(&[b"GET", key.as_bytes()]);
-        }
-        wire.flush()?;
-        let mut missing = Vec::new();
-        for (key, ttl) in drawn {
-            if matches!(wire.reply()?, Reply::Text(text) if text.is_empty()) {
-                missing.push((key, ttl));
-            }
-        }
-        for (key, ttl) in &missing {
-            let size = fastrand::usize(100..value.len());
-            let value = value.get(..size).unwrap_or_default();
-            wire.add(&[b"SET", key.as_bytes(), value, b"EX", ttl.as_bytes()]);
-        }
-        wire.flush()?;
-        for _ in &missing {
-            wire.reply()?;
+        for wire in &mut wires {
+            look_up(wire, &drawn)?;
         }
         due += TICK;
         sleep(due.saturating_duration_since(Instant::now()));
+    }
+    Ok(())
+}
+
+/// Looks up keys, and writes those that are missing with their TTL.
+fn look_up(wire: &mut Wire, drawn: &[(String, &str)]) -> Outcome<()> {
+    for (key, _) in drawn {
+        wire.add(&[b"GET", key.as_bytes()]);
+    }
+    wire.flush()?;
+    let mut missing = Vec::new();
+    for (key, ttl) in drawn {
+        if matches!(wire.reply()?, Reply::Text(text) if text.is_empty()) {
+            missing.push((key, ttl));
+        }
+    }
+    let value = [b'x'; 400];
+    for (key, ttl) in &missing {
+        let size = fastrand::usize(100..value.len());
+        let value = value.get(..size).unwrap_or_default();
+        wire.add(&[b"SET", key.as_bytes(), value, b"EX", ttl.as_bytes()]);
+    }
+    wire.flush()?;
+    for _ in &missing {
+        wire.reply()?;
     }
     Ok(())
 }
@@ -186,13 +243,6 @@ fn is_shown(page: &Page) -> bool {
 
 /// Compares the evictions on the page with those that the server reports.
 fn accuracy(server: &Server, evictions: &Evictions) -> Outcome<()> {
-    let started = Instant::now();
-    while counted(evictions).iter().sum::<f64>() < EVICTED_FIRST {
-        if started.elapsed() > Duration::from_mins(5) {
-            return Err("the server evicts nothing".into());
-        }
-        sleep(Duration::from_secs(1));
-    }
     let exporter = Exporter::ours(server, "")?;
     let started = Instant::now();
     exporter.until(SHOWN_WITHIN, is_shown)?;
@@ -266,39 +316,42 @@ fn load_as_float(count: &AtomicU64) -> f64 {
     count.map_or(f64::INFINITY, f64::from)
 }
 
-/// CPU times of one turn, in shares of a core.
-#[derive(Clone, Copy)]
-struct TurnCost {
-    redis: f64,
-    exporter: f64,
+/// What one exporter costs.
+#[derive(Debug, Default)]
+struct Costs {
+    /// CPU time of Redis and of the exporter in each window, in shares of a core.
+    redis: Vec<f64>,
+    exporter: Vec<f64>,
+    pings: Pings,
 }
 
-/// Compares an exporter with default settings with one that only sweeps.
-fn cost(server: &Server) -> Outcome<()> {
-    let exporters = [WITHOUT, ""].map(|sweep| -> Outcome<Exporter> {
-        let exporter = Exporter::ours(server, sweep)?;
-        exporter.pass()?;
-        // The panel and the idle times are complete by then.
-        sleep(Duration::from_secs(30));
-        exporter.signal("STOP")?;
-        Ok(exporter)
-    });
-    let [without, with] = exporters;
-    let (without, with) = (without?, with?);
+/// Compares an exporter with default settings with one that only sweeps. Each has its own server,
+/// with the same load at the same time. Then they change places, because the servers may differ.
+fn cost(one: &Server, other: &Server) -> Outcome<()> {
     let (mut redis, mut here) = (Vec::new(), Vec::new());
     let (mut pings_without, mut pings_with) = <(Pings, Pings)>::default();
-    for _ in 0..TURNS {
-        let (before, pings) = turn(&without, || cost_of_turn(server, &without))?;
-        pings_without.add(pings);
-        let (after, pings) = turn(&with, || cost_of_turn(server, &with))?;
-        pings_with.add(pings);
-        redis.push(after.redis - before.redis);
-        here.push(after.exporter - before.exporter);
+    for (left, right) in [(one, other), (other, one)] {
+        let (without, with) = (Exporter::ours(left, WITHOUT)?, Exporter::ours(right, "")?);
+        sleep(STEADY_AFTER);
+        let (before, after) = costs_of_both((left, &without), (right, &with))?;
+        redis.push(median_difference(&before.redis, &after.redis));
+        here.push(median_difference(&before.exporter, &after.exporter));
+        pings_without.add(before.pings);
+        pings_with.add(after.pings);
     }
-    let percent = |shares| format!("{:.3} % of a core", median(shares) * 100.0);
+    let percent = |[one, other]: [f64; 2]| {
+        format!(
+            "{:.3} % of a core ({:.3} % and {:.3} %)",
+            (one + other) * 50.0,
+            one * 100.0,
+            other * 100.0
+        )
+    };
+    let both = |shares: Vec<f64>| shares.try_into().map_err(|_| "no two measurements");
     let what = "Redis CPU of panel, idle times and forecasts beside the sweep";
-    row(what, &percent(redis), "≤ 0.1 %");
-    row("CPU of the exporter for them", &percent(here), "≤ 0.3 %");
+    row(what, &percent(both(redis)?), "≤ 0.1 %");
+    let what = "CPU of the exporter for them";
+    row(what, &percent(both(here)?), "≤ 0.3 %");
     let ratio = pings_with.quantile(0.99) / pings_without.quantile(0.99);
     let measured = format!(
         "{}, without them {}: p99 × {ratio:.2}",
@@ -309,18 +362,44 @@ fn cost(server: &Server) -> Outcome<()> {
     Ok(())
 }
 
-fn cost_of_turn(server: &Server, exporter: &Exporter) -> Outcome<(TurnCost, Pings)> {
-    let process = exporter.process.id();
-    let (started, redis, here) = (Instant::now(), server.cpu()?, cpu(process)?);
-    let rest = || {
-        sleep(Duration::from_secs(3));
-        Ok(())
+/// Returns the median of the differences between what two exporters cost in the same windows.
+fn median_difference(before: &[f64], after: &[f64]) -> f64 {
+    let pairs = before.iter().zip(after);
+    median(pairs.map(|(before, after)| after - before).collect())
+}
+
+/// Measures what two exporters cost their servers at the same time.
+fn costs_of_both(
+    one: (&Server, &Exporter),
+    other: (&Server, &Exporter),
+) -> Outcome<(Costs, Costs)> {
+    let windows = || {
+        let mut both = <(Costs, Costs)>::default();
+        for _ in 0..COST_WINDOWS {
+            let (before, before_other) = (used(one)?, used(other)?);
+            sleep(COST_WINDOW);
+            let (after, after_other) = (used(one)?, used(other)?);
+            both.0.record(before, after);
+            both.1.record(before_other, after_other);
+        }
+        Ok(both)
     };
-    let ((), pings) = during(server, rest)?;
-    let elapsed = started.elapsed().as_secs_f64();
-    let cost = TurnCost {
-        redis: (server.cpu()? - redis) / elapsed,
-        exporter: cpu(process)?.saturating_sub(here).as_secs_f64() / elapsed,
-    };
-    Ok((cost, pings))
+    let ((mut both, pings_other), pings) = during(one.0, || during(other.0, windows))?;
+    both.0.pings = pings;
+    both.1.pings = pings_other;
+    Ok(both)
+}
+
+/// Returns the time, and the CPU times of a server and its exporter until then.
+fn used((server, exporter): (&Server, &Exporter)) -> Outcome<(Instant, f64, f64)> {
+    let here = cpu(exporter.process.id())?.as_secs_f64();
+    Ok((Instant::now(), server.cpu()?, here))
+}
+
+impl Costs {
+    fn record(&mut self, before: (Instant, f64, f64), after: (Instant, f64, f64)) {
+        let seconds = after.0.duration_since(before.0).as_secs_f64();
+        self.redis.push((after.1 - before.1) / seconds);
+        self.exporter.push((after.2 - before.2) / seconds);
+    }
 }

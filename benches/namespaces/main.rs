@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench namespaces` prints a Markdown table for a million keys, with real processes
 //! over loopback. `cargo bench --bench namespaces -- cost` only measures what the sweep costs,
-//! `-- life` what evictions by namespace cost and how exact they are, and `-- large` scans ten million
-//! keys. It never compares results of different runs.
+//! `-- life` how exact evictions by namespace are and what they cost, `-- life-cost` only what they
+//! cost, and `-- large` scans ten million keys. It never compares results of different runs.
 
 mod bare;
 mod bystander;
@@ -33,7 +33,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bystander::{Pings, during};
-use cost::{median, turn};
+use cost::median;
 use page::{Exporter, Page};
 use server::Server;
 
@@ -67,7 +67,9 @@ fn main() -> ExitCode {
     } else if asked("cost") {
         costs()
     } else if asked("life") {
-        lives()
+        lives(&[life::accuracy_rows, life::cost_rows])
+    } else if asked("life-cost") {
+        lives(&[life::cost_rows])
     } else {
         all()
     };
@@ -107,10 +109,12 @@ fn costs() -> Outcome<()> {
 }
 
 /// Measures only what happens to the keys of a cache that evicts.
-fn lives() -> Outcome<()> {
+fn lives(parts: &[fn() -> Outcome<()>]) -> Outcome<()> {
     let cores = std::thread::available_parallelism()?;
     println!("| 16 MB, `allkeys-lru`, {cores} cores | measured | aim |\n| --- | --- | --- |");
-    life::rows()?;
+    for rows in parts {
+        rows()?;
+    }
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("\nLoad average at the end: {load}");
     Ok(())
