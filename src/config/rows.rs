@@ -317,7 +317,7 @@ pub static ROWS: &[OptionRow] = &[
 
     row("web.reload", Switch, "true", "Whether a POST to `/-/reload` reloads the configuration",
         Value(|d, v| give(&mut d.top.web.reload, switch(v)))).flag("web.reload", "REDIS_EXPORTER_WEB_RELOAD"),
-    row("web.history", Switch, "true", "Whether the page at `/` shows the last hour; it needs up to 15 KB for each target",
+    row("web.history", Switch, "true", "Whether the page at `/` shows the last hour; it needs up to 18 KB for each target",
         Value(|d, v| put(&mut d.top.web.history, switch(v)))).flag("web.history", "REDIS_EXPORTER_WEB_HISTORY"),
     row("web.external_address", Text, "", "Host and port at which Prometheus reaches the exporter, for /sd; by default those of the request",
         Value(|d, v| give(&mut d.top.web.external_address, web::external_address(v)))).flag("web.external-address", "REDIS_EXPORTER_WEB_EXTERNAL_ADDRESS").hidden(),

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use crate::metric::Snapshot;
 
 /// Maximum number of remembered namespaces: the largest ones.
-const NAMESPACES_MAX: usize = 32;
+pub(super) const NAMESPACES_MAX: usize = 32;
 
 /// Time between two points, in seconds.
 const STEP: f64 = 300.0;
@@ -93,7 +93,7 @@ impl HourlySizes {
     }
 }
 
-fn digest(database: &str, name: &str) -> u64 {
+pub(super) fn digest(database: &str, name: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (database, name).hash(&mut hasher);
     hasher.finish()

@@ -57,6 +57,8 @@ pub struct NamespaceRow {
     pub largest_key_bytes: Option<f64>,
     /// Keys evicted since the exporter started.
     pub evicted_keys: Option<f64>,
+    /// Keys evicted per second in the last five minutes.
+    pub evictions_per_second: Option<f64>,
     /// Keys expired since the exporter started.
     pub expired_keys: Option<f64>,
     /// Keys that expire within five minutes.
@@ -146,6 +148,7 @@ pub(super) fn namespaces(seen: &Seen<'_>) -> Vec<NamespaceRow> {
             .and_then(|bytes| history.growth(&row.db, &row.name, bytes, now));
         row.memory_growth_bytes = growth.map(|growth| growth.bytes);
         row.memory_growth_seconds = growth.map(|growth| growth.seconds);
+        row.evictions_per_second = history.eviction_rate(&row.db, &row.name, now);
         row.memory_share = row
             .memory_bytes
             .filter(|_| all > 0.0)

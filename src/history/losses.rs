@@ -1,0 +1,154 @@
+//! The evicted keys of namespaces in the last minutes, for rates. Pure.
+
+use std::collections::VecDeque;
+
+use super::sizes::{NAMESPACES_MAX, digest};
+use crate::metric::Snapshot;
+
+/// Time between two points, in seconds.
+const STEP: f64 = 75.0;
+
+/// Number of points of five minutes.
+const POINTS: usize = 5;
+
+/// Age after which the newest point no longer describes the present, in seconds.
+const AGE_MAX: f64 = 4.0 * STEP;
+
+const EVICTED: &str = "redis_key_namespace_evicted_keys_total";
+
+/// The evicted keys of namespaces since the exporter started. A name is a hash.
+#[derive(Clone, Debug)]
+struct LossPoint {
+    at: f64,
+    keys: Vec<(u64, f64)>,
+}
+
+impl LossPoint {
+    fn keys_of(&self, wanted: u64) -> Option<f64> {
+        let known = self.keys.iter().find(|(known, _)| *known == wanted);
+        known.map(|(_, keys)| *keys)
+    }
+}
+
+/// The evicted keys of the namespaces that lost most, every 75 seconds.
+#[derive(Clone, Debug, Default)]
+pub struct RecentLosses(VecDeque<LossPoint>);
+
+impl RecentLosses {
+    /// Records results of the sweep, at most every 75 seconds. `at` is in seconds since the epoch.
+    pub fn record(&mut self, at: f64, snapshot: &Snapshot) {
+        let last = self.0.back().map(|point| point.at);
+        if last.is_some_and(|last| at < last) {
+            // The clock was set back.
+            self.0.clear();
+        } else if last.is_some_and(|last| at < last + STEP) {
+            return;
+        }
+        let Some(run) = snapshot.family(EVICTED) else {
+            return;
+        };
+        let keys = run.samples().filter_map(|sample| {
+            let [database, name] = [sample.label("db")?, sample.label("key_namespace")?];
+            Some((digest(database, name), sample.number()?))
+        });
+        let mut keys: Vec<(u64, f64)> = keys.collect();
+        keys.sort_by(|one, other| other.1.total_cmp(&one.1));
+        keys.truncate(NAMESPACES_MAX);
+        keys.shrink_to_fit();
+        if self.0.len() >= POINTS {
+            self.0.pop_front();
+        }
+        self.0.push_back(LossPoint { at, keys });
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Returns the evicted keys of a namespace per second in about five minutes; `None` if unknown.
+    #[must_use]
+    pub fn rate(&self, database: &str, name: &str, now: f64) -> Option<f64> {
+        let wanted = digest(database, name);
+        let newest = self.0.back().filter(|point| now - point.at <= AGE_MAX)?;
+        let last = newest.keys_of(wanted)?;
+        let mut earlier = self.0.iter().filter(|point| point.at < newest.at);
+        let (at, first) = earlier.find_map(|point| Some((point.at, point.keys_of(wanted)?)))?;
+        // A counter that was reset is unknown.
+        (last >= first).then(|| (last - first) / (newest.at - at))
+    }
+}
+
+/// Returns the largest size of the points, with what an allocation needs.
+#[cfg(test)]
+pub(super) fn bytes_max() -> usize {
+    let of_point = NAMESPACES_MAX * size_of::<(u64, f64)>() + 16;
+    POINTS * of_point + POINTS.next_power_of_two() * size_of::<LossPoint>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::{Family, Unit, source};
+
+    static ROW: Family<2> = Family::counter(
+        EVICTED,
+        &["db", "key_namespace"],
+        source("", ""),
+        Unit::One,
+        "",
+    );
+
+    /// Records the counts of `n0`, `n1` and so on.
+    fn record(losses: &mut RecentLosses, at: f64, counts: &[f64]) {
+        let mut snapshot = Snapshot::default();
+        for (at, keys) in counts.iter().enumerate() {
+            snapshot.push(&ROW, ["db0", &format!("n{at}")], *keys);
+        }
+        losses.record(at, &snapshot.finish());
+    }
+
+    #[test]
+    fn rate_is_that_of_the_last_minutes() {
+        let mut losses = RecentLosses::default();
+        record(&mut losses, 0.0, &[1_000.0, 0.0]);
+        assert_eq!(losses.rate("db0", "n0", 0.0), None);
+        for second in 1..=600 {
+            let second = f64::from(second);
+            // Nothing is evicted before the last five minutes.
+            record(
+                &mut losses,
+                second,
+                &[1_000.0 + 2.0 * (second - 300.0).max(0.0), 0.0],
+            );
+        }
+        assert_eq!(losses.0.len(), POINTS);
+        assert_eq!(losses.rate("db0", "n0", 600.0), Some(2.0));
+        assert_eq!(losses.rate("db0", "n1", 600.0), Some(0.0));
+        assert_eq!(losses.rate("db1", "n0", 600.0), None);
+        assert_eq!(losses.rate("db0", "n0", 901.0), None);
+    }
+
+    #[test]
+    fn counter_that_was_reset_has_no_rate() {
+        let mut losses = RecentLosses::default();
+        record(&mut losses, 0.0, &[50.0]);
+        record(&mut losses, 75.0, &[10.0]);
+        assert_eq!(losses.rate("db0", "n0", 75.0), None);
+        // The clock was set back.
+        record(&mut losses, 30.0, &[20.0]);
+        record(&mut losses, 130.0, &[120.0]);
+        assert_eq!(losses.rate("db0", "n0", 130.0), Some(1.0));
+    }
+
+    #[test]
+    fn namespaces_that_lost_most_are_remembered() {
+        let mut losses = RecentLosses::default();
+        let counts: Vec<f64> = (0..2_000).map(f64::from).collect();
+        record(&mut losses, 0.0, &counts);
+        record(&mut losses, 80.0, &counts);
+        assert_eq!(losses.rate("db0", "n1999", 80.0), Some(0.0));
+        assert_eq!(losses.rate("db0", "n0", 80.0), None);
+        assert!(bytes_max() < 4 << 10, "{}", bytes_max());
+    }
+}
