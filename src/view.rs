@@ -15,6 +15,7 @@ mod highlights;
 mod html;
 mod namespace_row;
 mod overview;
+mod rejected;
 mod runbook;
 mod trends;
 
@@ -26,7 +27,7 @@ pub use facts::Seen;
 #[cfg(test)]
 pub use html::segment;
 pub use html::{asset, detail as detail_page, overview as overview_page, runbook as runbook_page};
-pub use overview::{Filter, Overview};
+pub use overview::{FEW_TARGETS, Filter, Overview};
 
 use serde::Serialize;
 

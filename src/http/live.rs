@@ -22,6 +22,8 @@ use crate::threads::Lane;
 use crate::view::{self, Card, ExporterState, Filter, Overview, Seen, TargetDetail};
 
 const RELOADED: Gauge<0> = Gauge::named("redis_exporter_config_last_reload_successful");
+const RELOADED_AT: Gauge<0> =
+    Gauge::named("redis_exporter_config_last_reload_success_timestamp_seconds");
 const DISCOVERED: Gauge<1> = Gauge::named("redis_exporter_discovery_success");
 
 /// Writes live pages.
@@ -55,7 +57,7 @@ pub(super) async fn read(
             None => response::text(StatusCode::NOT_FOUND, UNKNOWN_RUNBOOK),
         },
         _ => match view::asset(route.rest(path)) {
-            Some(asset) => match document(|| asset.content, accepts_gzip).await {
+            Some(asset) => match document(move || asset.content, accepts_gzip).await {
                 Some(content) => response::asset(asset.content_type, content),
                 None => response::not_yet(NO_THREAD),
             },
@@ -104,7 +106,9 @@ fn state(telemetry: &Telemetry) -> ExporterState {
         };
         (task, age.as_secs_f64())
     });
+    let loaded_at = telemetry.numbers(RELOADED_AT).into_iter();
     ExporterState {
+        config_loaded_at: loaded_at.map(|(_, at)| at).find(|at| *at > 0.0),
         is_config_loaded: !loads.iter().any(|(_, success)| failed(*success)),
         failed_sources: sources.flat_map(|(labels, _)| labels).collect(),
         panics: panics.collect(),
@@ -119,7 +123,9 @@ async fn overview(services: &Services, query: Option<&str>, wanted: WantedPage) 
     let state = state(&services.telemetry);
     let write = move || {
         let now = clock::now();
-        let cards = slots.iter().map(|slot| with_seen(slot, now, Card::of));
+        let is_few = slots.len() <= view::FEW_TARGETS;
+        let describe = if is_few { Card::of_few } else { Card::of };
+        let cards = slots.iter().map(|slot| with_seen(slot, now, describe));
         let model = Overview::new(cards.collect(), &filter, &state, now);
         if wanted.is_data {
             view::json(&model)

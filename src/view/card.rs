@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use super::condition::{AlertSeverity, TargetProblem, problems};
 use super::facts::Seen;
+use super::namespace_row::{NamespaceRow, namespaces};
+use super::rejected::{MissingPermissions, grant};
 use super::trends::Trends;
 use crate::history::Increase;
 
@@ -105,6 +107,12 @@ pub struct Card {
     pub latency: Latency,
     /// Problems, the most severe first.
     pub problems: Vec<TargetProblem>,
+    /// Namespaces, those with most memory first; empty unless there are few targets.
+    #[serde(skip)]
+    pub namespaces: Vec<NamespaceRow>,
+    /// What grants the missing permissions; null unless there are few targets.
+    #[serde(skip)]
+    pub grant: Option<MissingPermissions>,
     /// The last hour, for the graphs.
     #[serde(skip)]
     pub trends: Trends,
@@ -157,7 +165,19 @@ impl Card {
                 command_seconds: known(command_seconds(seen)),
             },
             problems,
+            namespaces: Vec::new(),
+            grant: None,
             trends: Trends::of(seen),
+        }
+    }
+
+    /// Summarizes one of few targets, with its namespaces and missing permissions.
+    #[must_use]
+    pub fn of_few(seen: &Seen<'_>) -> Self {
+        Self {
+            namespaces: namespaces(seen),
+            grant: grant(seen),
+            ..Self::of(seen)
         }
     }
 }

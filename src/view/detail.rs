@@ -7,6 +7,7 @@ use super::commands::{CommandRow, commands};
 use super::facts::Seen;
 use super::highlights::lines;
 use super::namespace_row::{NamespaceRow, namespaces};
+use super::rejected::{MissingPermissions, RejectedRow, grant, rejected};
 use super::trends::Trends;
 
 /// A key that is exported by name.
@@ -18,28 +19,6 @@ pub struct NamedKey {
     pub key: String,
     /// Its memory.
     pub memory_bytes: f64,
-}
-
-/// The queries of a collector that the server rejects.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct RejectedRow {
-    /// The collector, or `sweep`.
-    pub collector: String,
-    /// The command.
-    pub command: String,
-    /// The reason, and the permission to grant if that helps.
-    pub remedy: String,
-}
-
-/// The command that gives the user of the target the missing permissions.
-#[derive(Debug, Serialize)]
-pub struct MissingPermissions {
-    /// The command, without a password.
-    pub command: String,
-    /// Whether it replaces the permissions of the user, and does not only add some.
-    pub replaces: bool,
-    /// Address of another server that needs it too, from which keys are read.
-    pub also_at: Option<String>,
 }
 
 /// The state of the sweep in one database.
@@ -98,15 +77,6 @@ pub struct TargetDetail {
 /// Maximum number of keys by name.
 const KEYS_MAX: usize = 20;
 
-/// The queries of the sweep that the label `question` names, with their commands and permissions.
-const SWEEP_QUERIES: [[&str; 3]; 5] = [
-    ["scan", "SCAN", "+scan"],
-    ["memory", "MEMORY USAGE", "+memory|usage"],
-    ["ttl", "PTTL", "+pttl"],
-    ["type", "TYPE", "+type"],
-    ["idle", "OBJECT IDLETIME", "+object|idletime"],
-];
-
 impl TargetDetail {
     /// Describes a target.
     #[must_use]
@@ -145,46 +115,6 @@ fn keys(seen: &Seen<'_>) -> Vec<NamedKey> {
     keys.sort_by(|one, other| other.memory_bytes.total_cmp(&one.memory_bytes));
     keys.truncate(KEYS_MAX);
     keys
-}
-
-fn rejected(seen: &Seen<'_>) -> Vec<RejectedRow> {
-    let of_poll = seen.poll.into_iter().flat_map(|poll| &poll.trace.rejected);
-    let of_poll = of_poll.map(|rejected| RejectedRow {
-        collector: rejected.collector.to_owned(),
-        command: rejected.command.clone(),
-        remedy: rejected.remedy.clone(),
-    });
-    let mut rows: Vec<RejectedRow> = Vec::new();
-    // Collectors share queries with the same permission.
-    for row in of_poll {
-        let is_known =
-            |known: &RejectedRow| known.remedy == row.remedy && known.collector == row.collector;
-        if !rows.iter().any(is_known) {
-            rows.push(row);
-        }
-    }
-    for sample in seen.swept_samples("redis_exporter_sweep_question_success") {
-        let query = SWEEP_QUERIES
-            .iter()
-            .find(|[name, ..]| sample.label("question") == Some(name));
-        if let (Some([_, command, permission]), Some(0.0)) = (query, sample.number()) {
-            rows.push(RejectedRow {
-                collector: "sweep".to_owned(),
-                command: (*command).to_owned(),
-                remedy: format!("rejected: grant the user {permission}"),
-            });
-        }
-    }
-    rows
-}
-
-fn grant(seen: &Seen<'_>) -> Option<MissingPermissions> {
-    let grant = seen.poll?.trace.grant.as_ref()?;
-    Some(MissingPermissions {
-        command: grant.command.clone(),
-        replaces: grant.replaces,
-        also_at: grant.also_at.clone(),
-    })
 }
 
 fn sweep(seen: &Seen<'_>) -> SweepState {

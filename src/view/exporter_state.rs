@@ -5,6 +5,8 @@
 pub struct ExporterState {
     /// Whether the last load of the configuration succeeded.
     pub is_config_loaded: bool,
+    /// Time of the last successful load of the configuration, in seconds since the epoch.
+    pub config_loaded_at: Option<f64>,
     /// Names of the sources of targets whose last read failed.
     pub failed_sources: Vec<String>,
     /// Tasks that panicked, with the time since the last panic in seconds.
@@ -16,6 +18,7 @@ impl Default for ExporterState {
     fn default() -> Self {
         Self {
             is_config_loaded: true,
+            config_loaded_at: None,
             failed_sources: Vec::new(),
             panics: Vec::new(),
         }

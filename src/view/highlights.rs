@@ -11,7 +11,7 @@ use crate::quantity::counted;
 const NAMESPACES_MAX: usize = 3;
 
 /// Maximum length of the name of a namespace, in characters.
-const NAME_MAX: usize = 40;
+pub(super) const NAME_MAX: usize = 40;
 
 /// Minimum share of a namespace that is worth a mention.
 const SHARE_MIN: f64 = 0.05;
@@ -138,11 +138,17 @@ fn joined(parts: Vec<PartOf<'_>>) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 
-fn name([database, name]: InDatabase<'_>) -> String {
-    let mut shown: String = name.chars().take(NAME_MAX).collect();
+/// Returns the beginning of a long name.
+pub(super) fn shortened(name: &str, characters: usize) -> String {
+    let mut shown: String = name.chars().take(characters).collect();
     if shown.len() < name.len() {
         shown.push('…');
     }
+    shown
+}
+
+fn name([database, name]: InDatabase<'_>) -> String {
+    let shown = shortened(name, NAME_MAX);
     if database == "db0" {
         shown
     } else {

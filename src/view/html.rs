@@ -3,8 +3,10 @@
 //! Markup is text of the program, and everything else is escaped: `Html` has no other way to add
 //! text. Pages contain no inline script and no inline style.
 
+mod assets;
 mod card;
 mod graph;
+mod largest;
 mod layout;
 mod namespaces;
 mod overview;
@@ -17,7 +19,7 @@ use std::fmt::{self, Write as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::invisible::is_invisible;
-pub use layout::asset;
+pub use assets::asset;
 pub use overview::overview;
 pub use runbook::runbook;
 pub use target::detail;

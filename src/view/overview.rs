@@ -9,6 +9,9 @@ use super::exporter_state::ExporterState;
 /// Number of targets on a page of the list for people.
 pub(super) const PER_PAGE: usize = 30;
 
+/// Maximum number of targets whose cards show their namespaces.
+pub const FEW_TARGETS: usize = 3;
+
 /// Maximum number of targets in one response for scripts.
 const LIMIT_MAX: usize = 1_000;
 
@@ -76,6 +79,8 @@ pub struct Overview {
     pub exporter_version: &'static str,
     /// Time of the response, in seconds since the epoch.
     pub time: f64,
+    /// Time of the last successful load of the configuration, in seconds since the epoch.
+    pub config_loaded_at: Option<f64>,
     /// Problems of the exporter itself, which may concern all targets.
     pub problems: Vec<TargetProblem>,
     /// The numbers of all targets, whether they match or not.
@@ -112,6 +117,7 @@ impl Overview {
         Self {
             exporter_version: env!("CARGO_PKG_VERSION"),
             time: now,
+            config_loaded_at: state.config_loaded_at,
             problems: service::problems(state),
             summary,
             matching,

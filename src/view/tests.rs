@@ -320,6 +320,7 @@ fn old_pass_is_no_problem_in_the_hour_after_an_outage() {
 fn problems_of_the_exporter_are_above_all_targets() {
     let state = ExporterState {
         is_config_loaded: false,
+        config_loaded_at: Some(NOW - 7_200.0),
         failed_sources: vec!["<file>".to_owned(), "dns:b".to_owned()],
         panics: vec![
             ("target cache".to_owned(), 899.0),
@@ -351,11 +352,13 @@ fn problems_of_the_exporter_are_above_all_targets() {
         "<h1 class=\"warning\">The exporter needs attention</h1>",
         "their last lists stay in effect: &lt;file&gt;, dns:b.",
         "were restarted: target cache. The log",
+        "Configuration loaded 2 h ago</p></footer>",
         "<a href=\"runbooks/RedisDiscoveryFailed\">",
     ] {
         assert!(page.contains(part), "{part} is not in {page}");
     }
     let json: serde_json::Value = serde_json::from_str(&json(&model_of_state)).unwrap();
+    assert_eq!(json["config_loaded_at"], NOW - 7_200.0);
     assert_eq!(
         json["problems"][1]["runbook"],
         "/runbooks/RedisDiscoveryFailed"
@@ -365,6 +368,7 @@ fn problems_of_the_exporter_are_above_all_targets() {
     }
     let fine = overview_page(&model(&ExporterState::default()), "/metrics", &[]);
     assert!(fine.contains("The target is fine") && !fine.contains("class=\"problems\""));
+    assert!(!fine.contains("Configuration loaded"));
 }
 
 #[test]
@@ -397,6 +401,43 @@ fn missing_permissions_are_one_command_to_copy() {
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["grant"]["replaces"], replaces);
     }
+}
+
+#[test]
+fn rejected_key_scans_are_a_problem_with_the_command_that_permits_them() {
+    let question = |made: Made, name, success| {
+        made.with(
+            "redis_exporter_sweep_question_success",
+            &[("question", name)],
+            success,
+        )
+    };
+    let made = question(question(Made::default(), "scan", 1.0), "ttl", 0.0);
+    let namespaces = question(made, "memory", 0.0).done();
+    let mut poll = poll(healthy().done(), None);
+    poll.trace.grant = Some(AccessGrant {
+        command: "ACL SETUSER <watcher> -@all +ping".to_owned(),
+        replaces: true,
+        also_at: None,
+    });
+    let history = LastHour::default();
+    let shown = |poll: &Publication| {
+        let card = Card::of_few(&seen("a", Some(poll), Some(&namespaces), &history));
+        let texts: Vec<String> = card.problems.iter().map(|one| one.text.clone()).collect();
+        (texts, page_of(vec![card]))
+    };
+    let (texts, page) = shown(&poll);
+    let expected = "The server rejects queries of: key scans (MEMORY USAGE, PTTL).";
+    assert_eq!(texts, [expected]);
+    let command = "<code>ACL SETUSER &lt;watcher&gt; -@all +ping</code>";
+    assert!(page.contains(command), "{page}");
+    poll.refused = vec!["slowlog", "config"];
+    poll.trace.grant = None;
+    let (texts, page) = shown(&poll);
+    let expected =
+        "The server rejects queries of: slowlog, config, key scans (MEMORY USAGE, PTTL).";
+    assert_eq!(texts, [expected]);
+    assert!(!page.contains("Grant the missing"), "{page}");
 }
 
 #[test]
@@ -555,6 +596,85 @@ fn page_of_twelve_targets_with_a_busy_hour_is_small() {
     assert!(bytes < 50_000, "{bytes}");
 }
 
+/// Returns the page of all targets.
+fn page_of(cards: Vec<Card>) -> String {
+    let model = Overview::new(cards, &everything(), &ExporterState::default(), NOW);
+    overview_page(&model, "/metrics", &[])
+}
+
+#[test]
+fn cards_of_few_targets_show_their_largest_namespaces() {
+    let namespaces = swept(&["api", "session", "cart", "<b>", "queue", "sixth"]);
+    let evicted = |keys| {
+        let labels = [("db", "db0"), ("key_namespace", "api")];
+        let family = "redis_key_namespace_evicted_keys_total";
+        Made::default().with(family, &labels, keys).done()
+    };
+    let mut hour = busy_hour();
+    let poll = poll(healthy().done(), None);
+    let page = |hour: &LastHour| {
+        let seen = seen("a/b", Some(&poll), Some(&namespaces), hour);
+        page_of(vec![Card::of_few(&seen)])
+    };
+    let without_rates = page(&hour);
+    for part in [
+        "<svg class=\"map\"",
+        "<bdi>api</bdi></th><td class=\"number\">60 <small>± 3</small></td>\
+         <td class=\"number\">600 B <small>29%</small></td>",
+        "<bdi>&lt;b&gt;</bdi>",
+        "<bdi>queue</bdi>",
+        "<a href=\"targets/a%2Fb#namespaces\">More about 6 namespaces<span",
+    ] {
+        assert!(
+            without_rates.contains(part),
+            "{part} is not in {without_rates}"
+        );
+    }
+    // The map has all of them.
+    assert!(!without_rates.contains("<bdi>sixth</bdi>"));
+    assert!(!without_rates.contains("Evicted/s"));
+    hour.record_namespaces(NOW - 120.0, &evicted(1_000.0));
+    hour.record_namespaces(NOW - 20.0, &evicted(1_400.0));
+    let with_rates = page(&hour);
+    for part in [
+        "Evicted/s</th>",
+        "<td class=\"number\">4.0</td>",
+        "<td class=\"number\">–</td>",
+    ] {
+        assert!(with_rates.contains(part), "{part} is not in {with_rates}");
+    }
+    let seen = seen("a/b", Some(&poll), Some(&namespaces), &hour);
+    let detail = TargetDetail::of(&seen);
+    assert_eq!(detail.namespaces[0].evictions_per_second, Some(4.0));
+    assert!(!page_of(vec![Card::of(&seen)]).contains("class=\"map\""));
+}
+
+#[test]
+fn page_of_few_targets_with_long_names_is_small() {
+    let hour = busy_hour();
+    let names: Vec<String> = (0..500)
+        .map(|at| format!("{at}{}", "<\u{202e}&".repeat(170)))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let namespaces = swept(&names);
+    let mut poll = poll(
+        healthy().with("redis_memory_used_bytes", &[], 950.0).done(),
+        None,
+    );
+    poll.trace.grant = Some(AccessGrant {
+        command: "ACL SETUSER watcher +command|subcommand".repeat(16),
+        replaces: true,
+        also_at: None,
+    });
+    let cards = ["cache-1.production.example.com:6379", "b", "c"]
+        .map(|name| Card::of_few(&seen(name, Some(&poll), Some(&namespaces), &hour)));
+    let page = page_of(cards.into());
+    assert_eq!(page.matches("class=\"map\"").count(), 3);
+    let bytes = bytes_to_load(&page);
+    println!("{bytes} bytes");
+    assert!(bytes < 50_000, "{bytes}");
+}
+
 #[test]
 fn filter_selects_by_name_and_clamps_numbers() {
     let cards = ["vacation", "Queue", "Scar"].map(|name| {
@@ -635,7 +755,7 @@ fn hostile_names_are_text() {
             detail_page(&TargetDetail::of(&seen), true),
             overview_page(
                 &Overview::new(
-                    vec![Card::of(&seen)],
+                    vec![Card::of_few(&seen)],
                     &everything(),
                     &ExporterState::default(),
                     NOW,

@@ -100,6 +100,14 @@ fn json_has_the_values_of_the_server() {
         (&found["matching"], &found["summary"]["total"]),
         (&1.into(), &2.into())
     );
+    let page = exporter.get("/").text();
+    for part in [
+        "class=\"map\"",
+        "<bdi>session</bdi>",
+        "<bdi>ratelimit</bdi>",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
     let page = exporter.get("/targets/cache").text();
     for part in ["50 without a TTL", "250 keys", "allkeys-lru", "8.0 MiB"] {
         assert!(page.contains(part), "{part} is not in {page}");
@@ -213,8 +221,12 @@ fn command_on_the_page_grants_what_is_missing() {
         command.starts_with("ACL SETUSER w resetkeys %R~* "),
         "{command}"
     );
+    for path in ["/", "/targets/a"] {
+        let page = exporter.get(path).text();
+        assert!(page.contains(&format!("<code>{command}</code>")), "{page}");
+        assert!(page.contains("key scans (SCAN)."), "{page}");
+    }
     let page = exporter.get("/targets/a").text();
-    assert!(page.contains(&format!("<code>{command}</code>")), "{page}");
     assert!(!page.contains("hunter2"), "{page}");
     let words: Vec<&str> = command.split(' ').collect();
     assert_eq!(server.ask(&words), "OK");
@@ -254,21 +266,29 @@ fn failed_reload_and_discovery_are_on_the_page() {
         });
     };
     wait_for(&["RedisDiscoveryFailed"]);
+    let loaded_at = || {
+        let all = checked(&exporter, "/api/v1/targets", "live-targets-v1.json");
+        all["config_loaded_at"].as_f64().unwrap()
+    };
+    let first = loaded_at();
     exporter.reconfigure("targets: [{ name: a, url: 'http://wrong' }]\n");
     assert_eq!(exporter.reload().status, 500);
     wait_for(&["RedisExporterConfigReloadFailed", "RedisDiscoveryFailed"]);
     let page = exporter.get("/").text();
     for part in [
         "The exporter needs attention",
+        "Configuration loaded ",
         "so the previous one stays in effect",
         "their last lists stay in effect: hosts.",
         "<a href=\"runbooks/RedisExporterConfigReloadFailed\">",
     ] {
         assert!(page.contains(part), "{part} is not in {page}");
     }
+    assert!((loaded_at() - first).abs() < 1e-6, "a failed load counts");
     std::fs::write(&file, "[]").unwrap();
     exporter.reconfigure(&configuration);
     assert_eq!(exporter.reload().status, 200);
     wait_for(&[]);
+    assert!(loaded_at() > first);
     assert!(exporter.get("/").text().contains("The target is fine"));
 }

@@ -1,6 +1,7 @@
 //! The polls and the sweep themselves. Pure.
 
 use super::super::facts::Seen;
+use super::super::rejected::of_sweep;
 use super::{Condition, NONE, info, limits, warning};
 use crate::quantity::{counted, duration, percent};
 
@@ -50,9 +51,13 @@ pub(super) const CONDITIONS: &[Condition] = &[
         is_denied.then(|| "The exporter may not scan keys: grant the user +scan.".to_owned())
     }),
     info("RedisExporterCollectorRefused", NONE, |seen, _| {
-        let refused = &seen.poll?.refused;
-        let names = refused.join(", ");
-        (!refused.is_empty()).then(|| format!("The server rejects queries of: {names}."))
+        let mut names: Vec<String> = seen.poll?.refused.iter().map(ToString::to_string).collect();
+        let of_sweep: Vec<&str> = of_sweep(seen).map(|[command, _]| command).collect();
+        if !of_sweep.is_empty() {
+            names.push(format!("key scans ({})", of_sweep.join(", ")));
+        }
+        let text = format!("The server rejects queries of: {}.", names.join(", "));
+        (!names.is_empty()).then_some(text)
     }),
     warning("RedisExporterCardinalityLimited", NONE, |seen, _| {
         let dropped = seen.number("redis_exporter_dropped_samples")?;

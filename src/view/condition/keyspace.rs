@@ -1,6 +1,7 @@
 //! The policies of namespaces, and the expiry of keys. Pure.
 
 use super::super::facts::Seen;
+use super::super::highlights::{NAME_MAX, shortened};
 use super::{Condition, MEBIBYTE, NONE, Thresholds, info, limits, warning};
 use crate::metric::Sample;
 use crate::quantity::{bytes, count, duration, noun, percent};
@@ -95,8 +96,9 @@ fn number_of(sample: &Sample<'_>, label: &str) -> Option<f64> {
     sample.label(label)?.parse().ok()
 }
 
-fn name<'a>(sample: &Sample<'a>) -> Option<&'a str> {
-    sample.label("key_namespace")
+/// Returns the name of a namespace for a sentence.
+fn name(sample: &Sample<'_>) -> Option<String> {
+    Some(shortened(sample.label("key_namespace")?, NAME_MAX))
 }
 
 /// Returns the namespace with most violations among those that count.

@@ -2,8 +2,10 @@
 
 use super::super::card::{Card, LimitUse, TargetState};
 use super::super::condition::{AlertSeverity, TargetProblem};
+use super::super::rejected::MissingPermissions;
 use super::Html;
 use super::graph::{limit_bar, span, sparkline};
+use super::largest::largest;
 use crate::quantity::{age, bytes, count, counted, duration, percent, rate};
 
 /// Maximum number of problems on a card. The page of the target has all.
@@ -23,8 +25,14 @@ pub(super) fn card(html: &mut Html, card: &Card) {
     html.raw("</header>\n");
     about(html, card);
     problems(html, &card.problems, PROBLEMS_MAX, "");
+    if let Some(grant) = &card.grant {
+        html.raw("<details class=\"grant\"><summary>Grant the missing permissions</summary>");
+        permissions(html, grant);
+        html.raw("</details>\n");
+    }
     if card.state == TargetState::Up {
         figures(html, card);
+        largest(html, card);
     }
     html.raw("</article>\n");
 }
@@ -136,6 +144,26 @@ pub(super) fn problems(
         );
     }
     html.raw("</ul>\n");
+}
+
+/// Adds a command to copy that grants missing permissions.
+pub(super) fn permissions(html: &mut Html, grant: &MissingPermissions) {
+    html.raw("<p>");
+    html.raw(if grant.replaces {
+        "This command gives the user all permissions that the exporter needs, and takes all \
+         others. The password stays. Do not use it for a user that applications share."
+    } else {
+        "The exporter uses the default user, like applications without a username. This \
+         command only adds permissions."
+    });
+    if let Some(address) = &grant.also_at {
+        html.wrap(" It is also needed at <bdi>", address, "</bdi>.");
+    }
+    html.wrap(
+        "</p>\n<pre class=\"copy\" tabindex=\"0\"><code>",
+        &grant.command,
+        "</code></pre>\n",
+    );
 }
 
 /// Adds the main figures.

@@ -183,13 +183,33 @@ impl Area {
 /// Width of the map divided by its height, on a wide screen.
 const MAP_ASPECT: f64 = 4.0;
 
+/// The size of a map on a wide screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MapSize {
+    /// As wide as the page.
+    Page,
+    /// A part of a card.
+    Card,
+}
+
+impl MapSize {
+    /// Returns the width and the height that a line of text needs, in percent.
+    const fn of_line(self) -> (f64, f64) {
+        match self {
+            Self::Page => (5.0, 20.0),
+            Self::Card => (14.0, 24.0),
+        }
+    }
+}
+
 /// Adds a map in which the area of each part is its share. The table next to it has the numbers.
-pub(super) fn map(html: &mut Html, parts: &[MapPart], label: &str) {
+pub(super) fn map(html: &mut Html, parts: &[MapPart], size: MapSize, label: &str) {
     html.wrap(
         "<svg class=\"map\" role=\"img\" aria-label=\"",
         label,
         "\">",
     );
+    let (width, height) = size.of_line();
     let shares: Vec<f64> = parts.iter().map(|part| part.share).collect();
     for (part, area) in parts.iter().zip(areas(&shares)) {
         html.wrap("<svg class=\"c", part.color, "\"")
@@ -199,13 +219,13 @@ pub(super) fn map(html: &mut Html, parts: &[MapPart], label: &str) {
             .wrap(" height=\"", format_args!("{:.2}%", area.height), "\">")
             .raw("<rect x=\"1\" y=\"1\" width=\"100%\" height=\"100%\"/>");
         // Text that cannot fit is left out. The rest is clipped.
-        if area.width * area.height > 60.0 && area.width > 5.0 && area.height > 20.0 {
+        if area.width * area.height > 60.0 && area.width > width && area.height > height {
             html.wrap(
                 "<text x=\"12\" y=\"25\" class=\"name\">",
                 &part.name,
                 "</text>",
             );
-            if area.height > 30.0 {
+            if area.height > 1.5 * height {
                 html.wrap("<text x=\"12\" y=\"46\">", &part.value, "</text>");
             }
         }

@@ -1,64 +1,8 @@
-//! The frame of all pages, and the files that they load. Pure.
+//! The frame of all pages. Pure.
 
 use super::Html;
+use super::assets::VERSION;
 use crate::quantity::clock;
-
-/// A file that pages load.
-#[derive(Clone, Copy, Debug)]
-pub struct Asset {
-    /// Its name in the path.
-    pub name: &'static str,
-    /// Its media type.
-    pub content_type: &'static str,
-    /// Its content.
-    pub content: &'static str,
-}
-
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
-const ICON: &str = include_str!("icon.svg");
-
-static ASSETS: [Asset; 3] = [
-    Asset {
-        name: "page.css",
-        content_type: "text/css; charset=utf-8",
-        content: STYLE,
-    },
-    Asset {
-        name: "page.js",
-        content_type: "text/javascript; charset=utf-8",
-        content: SCRIPT,
-    },
-    Asset {
-        name: "icon.svg",
-        content_type: "image/svg+xml",
-        content: ICON,
-    },
-];
-
-/// Changes with the content of the files, so that browsers never use old ones.
-const VERSION: u32 = digest(SCRIPT, digest(STYLE, 0));
-
-const fn digest(text: &str, start: u32) -> u32 {
-    let bytes = text.as_bytes();
-    let (mut at, mut digest) = (0, start ^ 0x811c_9dc5);
-    while at < bytes.len() {
-        digest = (digest ^ byte_at(bytes, at)).wrapping_mul(0x0100_0193);
-        at += 1;
-    }
-    digest
-}
-
-#[expect(clippy::indexing_slicing, reason = "checked at compile time")]
-const fn byte_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at] as u32
-}
-
-/// Returns the file with this name.
-#[must_use]
-pub fn asset(name: &str) -> Option<&'static Asset> {
-    ASSETS.iter().find(|asset| asset.name == name)
-}
 
 /// The frame of a page.
 pub(super) struct PageFrame<'a> {

@@ -5,12 +5,12 @@ use std::f64::consts::SQRT_2;
 use super::super::detail::{NamedKey, TargetDetail};
 use super::super::namespace_row::{NamespaceRow, TtlRange};
 use super::Html;
-use super::graph::{MapPart, histogram, map, share_bar};
+use super::graph::{MapPart, MapSize, histogram, map, share_bar};
 use crate::number::length;
-use crate::quantity::{bytes, count, counted, duration, percent};
+use crate::quantity::{bytes, count, counted, duration, percent, rate};
 
 /// Maximum number of parts of the map with their own color.
-const PARTS_MAX: usize = 8;
+pub(super) const PARTS_MAX: usize = 8;
 
 /// Maximum number of rows of the table. Namespaces with less memory are not shown.
 const ROWS_MAX: usize = 15;
@@ -25,7 +25,7 @@ pub(super) fn namespaces(html: &mut Html, model: &TargetDetail) {
     }
     html.wrap("<p class=\"quiet\">", state_of_sweep(model), "</p>\n");
     if rows.iter().any(|row| row.memory_share.is_some()) {
-        memory_map(html, rows);
+        memory_map(html, rows, MapSize::Page);
     }
     table(html, rows);
     if !model.highlights.is_empty() {
@@ -90,7 +90,8 @@ fn state_of_sweep(model: &TargetDetail) -> String {
     text + "."
 }
 
-fn memory_map(html: &mut Html, rows: &[NamespaceRow]) {
+/// Adds a map of the memory. The rows are sorted, the largest first.
+pub(super) fn memory_map(html: &mut Html, rows: &[NamespaceRow], size: MapSize) {
     let (named, others) = rows.split_at(rows.len().min(PARTS_MAX));
     let shares = |rows: &[NamespaceRow]| -> (f64, f64) {
         let sum = |field: fn(&NamespaceRow) -> Option<f64>| rows.iter().filter_map(field).sum();
@@ -116,11 +117,15 @@ fn memory_map(html: &mut Html, rows: &[NamespaceRow]) {
         });
     }
     parts.sort_by(|one, other| other.share.total_cmp(&one.share));
-    map(
-        html,
-        &parts,
-        "Memory by namespace; the table has the numbers",
-    );
+    let label = "Memory by namespace; the table has the numbers";
+    map(html, &parts, size, label);
+}
+
+/// Adds the color of a row of a table, which is that of its part of the map.
+pub(super) fn swatch(html: &mut Html, row: usize) {
+    html.wrap("<svg class=\"swatch c", row.min(PARTS_MAX), "\"")
+        .raw(" viewBox=\"0 0 10 10\" aria-hidden=\"true\">")
+        .raw("<rect x=\".5\" y=\".5\" width=\"9\" height=\"9\" rx=\"2\"/></svg>");
 }
 
 fn table(html: &mut Html, rows: &[NamespaceRow]) {
@@ -142,10 +147,9 @@ fn table(html: &mut Html, rows: &[NamespaceRow]) {
     }
     html.raw("<th scope=\"col\" role=\"columnheader\">Policy</th></tr></thead>\n<tbody role=\"rowgroup\">\n");
     for (at, row) in rows.iter().take(ROWS_MAX).enumerate() {
-        html.raw("<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">")
-            .wrap("<svg class=\"swatch c", at.min(PARTS_MAX), "\"")
-            .raw(" viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect x=\".5\" y=\".5\" width=\"9\" height=\"9\" rx=\"2\"/></svg>")
-            .wrap("<bdi>", &row.name, "</bdi>");
+        html.raw("<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">");
+        swatch(html, at);
+        html.wrap("<bdi>", &row.name, "</bdi>");
         if row.db != "db0" {
             html.wrap(" <small>", &row.db, "</small>");
         }
@@ -155,7 +159,7 @@ fn table(html: &mut Html, rows: &[NamespaceRow]) {
         ttls(html, &row.ttl);
         cell(html, "Without TTL", row.keys_without_ttl.map(count), None);
         cell(html, "Largest key", row.largest_key_bytes.map(bytes), None);
-        cell(html, "Evicted", row.evicted_keys.map(count), None);
+        evicted(html, row);
         policy(html, row);
         html.raw("</tr>\n");
     }
@@ -212,6 +216,16 @@ fn growth(html: &mut Html, row: &NamespaceRow) {
         })
         .wrap("", bytes(change.abs()), " in ")
         .wrap("", duration(seconds), "</small>");
+}
+
+fn evicted(html: &mut Html, row: &NamespaceRow) {
+    let keys = row.evicted_keys.map_or_else(|| "–".to_owned(), count);
+    html.raw("<td role=\"cell\" class=\"number\" data-name=\"Evicted\">")
+        .wrap("<span>", keys, "</span>");
+    if let Some(now) = row.evictions_per_second.filter(|now| *now > 0.0) {
+        html.wrap("<small>", rate(now), "/s</small>");
+    }
+    html.raw("</td>");
 }
 
 /// Longest TTLs of the bars, in seconds, with their names.

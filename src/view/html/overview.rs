@@ -7,7 +7,7 @@ use super::card::{card, level, problems, state};
 use super::layout::{PageFrame, page};
 use super::table::compact;
 use crate::number::length;
-use crate::quantity::counted;
+use crate::quantity::{age, counted};
 
 /// Maximum number of targets as cards. More are a table.
 const CARDS_MAX: usize = 12;
@@ -47,6 +47,7 @@ pub fn overview(model: &Overview, metrics: &str, paths: &[(String, &'static str)
         }
         pager(html, model);
         endpoints(html, paths, &links[0].1);
+        footer(html, model);
     })
 }
 
@@ -195,6 +196,20 @@ fn endpoints(html: &mut Html, paths: &[(String, &'static str)], metrics: &str) {
             .wrap("", meaning, "</li>\n");
     }
     html.raw("</ul></details>\n");
+}
+
+/// Adds the version of the exporter, and when it loaded its configuration.
+fn footer(html: &mut Html, model: &Overview) {
+    html.wrap(
+        "<footer><p>redis-namespace-exporter ",
+        model.exporter_version,
+        "",
+    );
+    if let Some(at) = model.config_loaded_at {
+        let passed = (model.time - at).max(0.0);
+        html.wrap(" <i>·</i> Configuration loaded ", age(passed), "");
+    }
+    html.raw("</p></footer>\n");
 }
 
 /// Adds the name and the state of a target to a row.

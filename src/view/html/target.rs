@@ -2,9 +2,10 @@
 
 use super::super::card::{Card, TargetState};
 use super::super::commands::CommandRow;
-use super::super::detail::{MissingPermissions, RejectedRow, TargetDetail};
+use super::super::detail::TargetDetail;
+use super::super::rejected::{MissingPermissions, RejectedRow};
 use super::Html;
-use super::card::{about, figures, level, polled, problems, state};
+use super::card::{about, figures, level, permissions, polled, problems, state};
 use super::graph::{share_bar, span};
 use super::layout::{PageFrame, page};
 use super::namespaces::{keys, namespaces};
@@ -128,22 +129,7 @@ fn rejected(html: &mut Html, rejected: &[RejectedRow], grant: Option<&MissingPer
     }
     html.raw("</tbody></table>\n");
     if let Some(grant) = grant {
-        html.raw("<p>");
-        html.raw(if grant.replaces {
-            "This command gives the user all permissions that the exporter needs, and takes all \
-             others. The password stays. Do not use it for a user that applications share."
-        } else {
-            "The exporter uses the default user, like applications without a username. This \
-             command only adds permissions."
-        });
-        if let Some(address) = &grant.also_at {
-            html.wrap(" It is also needed at <bdi>", address, "</bdi>.");
-        }
-        html.wrap(
-            "</p>\n<pre class=\"copy\" tabindex=\"0\"><code>",
-            &grant.command,
-            "</code></pre>\n",
-        );
+        permissions(html, grant);
     }
     html.raw("</section>\n");
 }
