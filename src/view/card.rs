@@ -107,7 +107,7 @@ pub struct Card {
     pub latency: Latency,
     /// Problems, the most severe first.
     pub problems: Vec<TargetProblem>,
-    /// Namespaces, those with most memory first; empty unless there are few targets.
+    /// Namespaces with keys, those with most memory first; empty unless there are few targets.
     #[serde(skip)]
     pub namespaces: Vec<NamespaceRow>,
     /// What grants the missing permissions; null unless there are few targets.
@@ -175,11 +175,17 @@ impl Card {
     #[must_use]
     pub fn of_few(seen: &Seen<'_>) -> Self {
         Self {
-            namespaces: namespaces(seen),
+            namespaces: held(namespaces(seen)),
             grant: grant(seen),
             ..Self::of(seen)
         }
     }
+}
+
+/// Leaves out namespaces of which no key was found.
+fn held(mut rows: Vec<NamespaceRow>) -> Vec<NamespaceRow> {
+    rows.retain(|row| row.keys.is_some_and(|keys| keys >= 0.5));
+    rows
 }
 
 fn state(seen: &Seen<'_>) -> TargetState {

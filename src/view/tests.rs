@@ -647,6 +647,11 @@ fn cards_of_few_targets_show_their_largest_namespaces() {
     let detail = TargetDetail::of(&seen);
     assert_eq!(detail.namespaces[0].evictions_per_second, Some(4.0));
     assert!(!page_of(vec![Card::of(&seen)]).contains("class=\"map\""));
+    let labels = [("db", "db0"), ("key_namespace", "declared")];
+    let empty = Made::default().with("redis_key_namespace_keys", &labels, 0.0);
+    let (empty, hour) = (empty.done(), LastHour::default());
+    let card = Card::of_few(&self::seen("a", Some(&poll), Some(&empty), &hour));
+    assert!(!page_of(vec![card]).contains("declared"));
 }
 
 #[test]

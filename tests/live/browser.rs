@@ -17,7 +17,8 @@ const HOSTILE: [&str; 3] = [
     "right\u{202e}left",
 ];
 
-/// Starts an exporter of a server with hostile namespaces, and of one that is down.
+/// Starts an exporter of a server with hostile namespaces, once more as a user without permissions,
+/// and of a server that is down.
 fn exporter(server: &RedisServer) -> Exporter {
     for name in HOSTILE {
         for number in 0..20 {
@@ -30,16 +31,22 @@ fn exporter(server: &RedisServer) -> Exporter {
         let key = format!("{name}:{number}");
         server.ask(&["SET", &key, &"x".repeat(10 * number), "EX", "3000"]);
     }
+    let rules = ["ACL", "SETUSER", "w", "on", ">pw", "~*", "+info", "+ping"];
+    server.ask(&rules);
     let exporter = Launch::configured(&format!(
         "poll: {{ interval: 500ms }}\nsweep: {{ min_pass_interval: 1s, lookups_per_minute: 100000 }}\ntargets:\n\
          - {{ name: cache, url: '{}' }}\n\
-         - {{ name: 'a/<b>&\"', url: 'redis://127.0.0.1:1' }}\n",
-        server.url()
+         - {{ name: 'a/<b>&\"', url: 'redis://127.0.0.1:1' }}\n\
+         - {{ name: limited, url: 'redis://w:pw@{}' }}\n",
+        server.url(),
+        server.address()
     ))
     .start();
     until(LONG, "the namespaces", || {
         let page = exporter.get("/targets/cache").text();
         let is_complete = page.contains("session") && page.contains("Based on all keys");
+        let overview = exporter.get("/").text();
+        let is_complete = is_complete && overview.contains("Grant the missing permissions");
         is_complete.then_some(())
     });
     exporter
@@ -215,6 +222,7 @@ fn page_is_accessible_at_all_sizes() {
         for (width, is_dark) in [(1_280, false), (1_280, true), (390, false), (390, true)] {
             browser.resize(width, 900, is_dark);
             browser.open(&url(&exporter, path));
+            browser.run("for (const one of document.querySelectorAll('details')) one.open = true;");
             let scheme = if is_dark { "dark" } else { "light" };
             let file = folder.join(format!("{name}-{width}-{scheme}.png"));
             fs::write(&file, browser.picture()).unwrap();
