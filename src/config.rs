@@ -82,7 +82,7 @@ pub use credentials::{Credential, credential_for};
 pub use discover::{Discover, GroupKind};
 pub use dns_source::{DnsName, DnsRecords};
 pub use effective::effective;
-pub use endpoint::Endpoint;
+pub use endpoint::{CLIENT_NAME, Endpoint};
 pub use expand::Environment;
 pub use expected_node::ExpectedNode;
 pub use file_content::FileContent;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Command, Query, Remembered, Replies};
+use crate::config::CLIENT_NAME;
 use crate::label::OTHER;
 use crate::reply::Reply;
 
@@ -47,6 +48,8 @@ pub struct LogCounts {
     seen_at: f64,
     /// Number of entries per command, and the sum of their measurements.
     pub(super) by_command: BTreeMap<String, (u64, u64)>,
+    /// The part of these entries that connections of an exporter caused.
+    pub(super) own: BTreeMap<String, u64>,
     /// Number of entries that left the log unread.
     pub(super) unseen: u64,
 }
@@ -57,21 +60,32 @@ struct LogEntry {
     /// Microseconds or bytes.
     measured: u64,
     command: String,
+    /// The second word, which is an argument unless the server knows it as a subcommand.
+    second: Option<String>,
+    /// Whether a connection of an exporter sent the command.
+    is_own: bool,
 }
 
 /// Parses id, time, measurement, and words. Redis Enterprise inserts a text about complexity before
 /// the words, so the first array is taken as the words. Later versions of Redis append elements.
-/// Only the first word is read, because the others are arguments.
+/// Only the first two words are read, because the others are arguments. The words are followed by the
+/// address and the name of the client, since Redis 4.
 fn entry(reply: &Reply) -> Option<LogEntry> {
     let [id, _, measured, rest @ ..] = reply.items() else {
         return None;
     };
     let mut rest = rest.iter();
-    let words = rest.find(|element| matches!(element, Reply::List(_)))?;
+    let words = rest
+        .find(|element| matches!(element, Reply::List(_)))?
+        .items();
+    let client = rest.nth(1).and_then(Reply::text);
+    let word = |at: usize| Some(words.get(at)?.text()?.to_ascii_lowercase());
     Some(LogEntry {
         id: u64::try_from(id.integer()?).ok()?,
         measured: u64::try_from(measured.integer()?).ok()?,
-        command: words.items().first()?.text()?.to_ascii_lowercase(),
+        command: word(0)?,
+        second: word(1),
+        is_own: client.is_some_and(|name| name.starts_with(CLIENT_NAME)),
     })
 }
 
@@ -140,15 +154,19 @@ impl CommandLog {
     }
 }
 
-/// Replaces the command by `other` unless the server itself knows it. Clients can write anything
-/// into a log.
+/// Adds the subcommand, and replaces the command by `other` unless the server itself knows it. Clients
+/// can write anything into a log.
 fn named(entry: LogEntry, replies: &Replies) -> LogEntry {
-    let is_known = replies
-        .info
-        .named("cmdstat_")
-        .any(|(name, _)| name.split('|').next() == Some(&entry.command));
-    let command = if is_known {
-        entry.command
+    let knows = |is_it: &dyn Fn(&str) -> bool| {
+        let mut known = replies.info.named("cmdstat_");
+        known.any(|(name, _)| is_it(name))
+    };
+    let whole = entry.second.as_ref();
+    let whole = whole.map(|second| format!("{}|{second}", entry.command));
+    let command = if let Some(whole) = whole.filter(|whole| knows(&|name| name == whole)) {
+        whole
+    } else if knows(&|name| name.split('|').next() == Some(&entry.command)) {
+        entry.command.clone()
     } else {
         // For example, a secret name from `rename-command`.
         OTHER.to_owned()
@@ -191,6 +209,9 @@ impl LogCounts {
         if is_new {
             *count += 1;
             *sum = sum.saturating_add(entry.measured);
+        }
+        if entry.is_own {
+            *self.own.entry(entry.command.clone()).or_default() += u64::from(is_new);
         }
     }
 }

@@ -20,6 +20,7 @@ mod rows {
     pub(super) static LAST_DURATION: Family<0> = Family::gauge("redis_last_slow_execution_duration_seconds", &[], source("SLOWLOG GET", "duration"), Unit::Microseconds, "Duration of the command in the newest slowlog entry, in seconds; absent if the slowlog is empty.");
     pub(super) static COUNT: Family<1> = Family::counter("redis_slow_commands_total", &["cmd"], source("SLOWLOG GET", "command"), Unit::One, "Slowlog entries added since the exporter first read the slowlog, by command.");
     pub(super) static TIME: Family<1> = Family::counter("redis_slow_commands_duration_seconds_total", &["cmd"], source("SLOWLOG GET", "duration"), Unit::Microseconds, "Total duration of commands in slowlog entries, in seconds.");
+    pub(super) static OWN: Family<1> = Family::counter("redis_exporter_slow_commands_total", &["cmd"], source("SLOWLOG GET", "command"), Unit::One, "Slowlog entries of connections of an exporter, as their client names show, by command; a part of redis_slow_commands_total.");
     pub(super) static UNSEEN: Family<0> = Family::counter("redis_slow_commands_unseen_total", &[], source("SLOWLOG GET", "id"), Unit::One, "Slowlog entries that were removed before the exporter read them.");
 }
 
@@ -55,7 +56,7 @@ pub static COLLECTOR: Collector = Collector {
             &rows::UNSEEN,
         ]
         .map(Family::descriptor);
-        let by_command = [&rows::COUNT, &rows::TIME].map(Family::descriptor);
+        let by_command = [&rows::COUNT, &rows::TIME, &rows::OWN].map(Family::descriptor);
         plain.into_iter().chain(by_command).collect()
     },
     read: Read::Remembering(|replies, snapshot| Some(read(replies, snapshot))),
@@ -88,6 +89,9 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
         snapshot.push(&rows::COUNT, [command], float(*count));
         snapshot.push(&rows::TIME, [command], float(*microseconds));
     }
+    for (command, count) in counted.own.iter().filter(|(command, _)| shown.has(command)) {
+        snapshot.push(&rows::OWN, [command], float(*count));
+    }
     Memo::new(SlowCommands(counted))
 }
 
@@ -116,8 +120,8 @@ mod tests {
         reading::of(&COLLECTOR, "", Circumstances::default(), &replies)
     }
 
-    const COMMANDS: &str =
-        "cmdstat_auth:calls=1\r\ncmdstat_keys:calls=1\r\ncmdstat_sort:calls=1\r\n";
+    const COMMANDS: &str = "cmdstat_auth:calls=1\r\ncmdstat_keys:calls=1\r\ncmdstat_sort:calls=1\r\n\
+        cmdstat_config|get:calls=1\r\n";
 
     /// Returns the counts after polls of a server whose log contains these entries, newest first.
     fn counted_over(polls: &[(&str, Vec<Reply>)]) -> LogCounts {
@@ -185,6 +189,45 @@ mod tests {
         assert_eq!(of(&counted, "keys"), Some((1, 7)));
         assert_eq!(of(&counted, "sort"), Some((1, 6)));
         assert_eq!(counted.unseen, 0);
+    }
+
+    #[test]
+    fn known_subcommand_is_part_of_the_command() {
+        let second = |id, command: &str, word: &str| {
+            let Reply::List(mut elements) = entry(id, command, 6) else {
+                panic!("an entry is an array");
+            };
+            elements[3] = Reply::List(vec![reading::bytes(command), reading::bytes(word)]);
+            Reply::List(elements)
+        };
+        let log = vec![
+            second(3, "keys", "get"),
+            second(2, "config", "no-such"),
+            second(1, "CONFIG", "Get"),
+        ];
+        let counted = counted_over(&[("a", vec![entry(0, "keys", 5)]), ("a", log)]);
+        let names: Vec<&str> = counted.by_command.keys().map(String::as_str).collect();
+        assert_eq!(names, ["config", "config|get", "keys"]);
+        assert_eq!(of(&counted, "config|get"), Some((1, 6)));
+    }
+
+    #[test]
+    fn entries_of_an_exporter_are_a_part_of_the_counts() {
+        let by = |id, name: &str| {
+            let Reply::List(mut elements) = entry(id, "sort", 6) else {
+                panic!("an entry is an array");
+            };
+            elements[5] = reading::bytes(name);
+            Reply::List(elements)
+        };
+        let log = vec![
+            by(3, "redis-namespace-exporter-sweep"),
+            by(2, "redis-namespace-exporter"),
+            by(1, "shop"),
+        ];
+        let counted = counted_over(&[("a", vec![entry(0, "keys", 5)]), ("a", log)]);
+        assert_eq!(of(&counted, "sort"), Some((3, 18)));
+        assert_eq!(counted.own, [("sort".to_owned(), 2)].into());
     }
 
     #[test]

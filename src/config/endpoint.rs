@@ -8,8 +8,8 @@ use super::expected_node::ExpectedNode;
 use super::target::Password;
 use super::tls::Tls;
 
-/// The name of poll connections in CLIENT LIST.
-pub(super) const POLL_NAME: &str = "redis-namespace-exporter";
+/// The name of poll connections in CLIENT LIST. Those of other connections begin with it.
+pub const CLIENT_NAME: &str = "redis-namespace-exporter";
 
 /// The name of sweep connections in CLIENT LIST.
 const SWEEP_NAME: &str = "redis-namespace-exporter-sweep";

@@ -13,7 +13,7 @@ use super::credentials::{Credential, credential_for};
 use super::discover;
 use super::document::{Node, YamlValue};
 use super::draft::{Draft, Each};
-use super::endpoint::{Endpoint, POLL_NAME};
+use super::endpoint::{CLIENT_NAME, Endpoint};
 use super::keys::Keys;
 use super::password_file;
 use super::poll::PollTimes;
@@ -284,7 +284,7 @@ pub(super) fn target(draft: &Draft, name: String, url: Url, password: Option<Pas
         username: url.username,
         password,
         database: url.database,
-        client_name: set_client_name.then_some(POLL_NAME),
+        client_name: set_client_name.then_some(CLIENT_NAME),
         allowed: None,
         node: None,
     };

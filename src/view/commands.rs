@@ -23,6 +23,8 @@ pub struct CommandRow {
     pub time_share: Option<f64>,
     /// Calls in the slow log since the exporter started.
     pub slow: Option<f64>,
+    /// The part of them that connections of an exporter sent.
+    pub slow_of_exporter: Option<f64>,
 }
 
 /// Returns the commands with most time, and slow ones. Leaves out commands that the exporter sends
@@ -42,6 +44,11 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<CommandRow> {
     for sample in seen.samples("redis_slow_commands_total") {
         if let Some(command) = sample.label("cmd") {
             rows.entry(command).or_default().0.slow = sample.number();
+        }
+    }
+    for sample in seen.samples("redis_exporter_slow_commands_total") {
+        if let Some(command) = sample.label("cmd") {
+            rows.entry(command).or_default().0.slow_of_exporter = sample.number();
         }
     }
     let all: f64 = rows.values().map(|(_, seconds)| seconds).sum();

@@ -55,3 +55,28 @@ fn slow_commands_are_counted_once_without_arguments() {
     });
     assert!(!page.0.contains("SLEEP"));
 }
+
+#[test]
+fn subcommands_and_commands_of_the_exporter_are_separate() {
+    let server = RedisServer::start(&[]);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 200ms }}\ntargets: [{{ name: cache, url: '{}' }}]\n",
+        server.url()
+    ))
+    .start();
+    exporter.until("a successful poll", Page::is_up);
+    server.ask(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]);
+    server.ask(&["CLIENT", "LIST"]);
+    server.ask(&["SET", "secret", "value"]);
+    let of = |name: &str, page: &Page, command: &str| page.get(name, &[("cmd", command)]);
+    let page = exporter.until("the entries", |page| {
+        of("redis_slow_commands_total", page, "client|list") == Some(1.0)
+            && of("redis_slow_commands_total", page, "set") == Some(1.0)
+            && of("redis_exporter_slow_commands_total", page, "info") >= Some(1.0)
+    });
+    let own = "redis_exporter_slow_commands_total";
+    assert_eq!(of(own, &page, "set"), None);
+    assert_eq!(of(own, &page, "client|list"), None);
+    assert_eq!(of("redis_slow_commands_total", &page, "client"), None);
+    assert!(!page.0.contains("secret"));
+}

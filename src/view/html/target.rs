@@ -96,11 +96,11 @@ fn commands(html: &mut Html, commands: &[CommandRow]) {
             "",
         );
         share_bar(html, row.time_share.unwrap_or(0.0), "plain");
-        html.wrap(
-            "</td><td class=\"number\">",
-            shown(slow.map(count)),
-            "</td></tr>\n",
-        );
+        html.wrap("</td><td class=\"number\">", shown(slow.map(count)), "");
+        if let Some(own) = row.slow_of_exporter.filter(|own| *own > 0.0) {
+            html.wrap("<small>", count(own), " of the exporter</small>");
+        }
+        html.raw("</td></tr>\n");
     }
     html.raw("</tbody></table></section>\n");
 }
