@@ -22,7 +22,7 @@ const BOTH_FROM: u16 = 10;
 const PROGRAM: &str = "redis-namespace-exporter top";
 
 /// The explanation of the keys and of the signs.
-const HELP: [&str; 19] = [
+const HELP: [&str; 20] = [
     "↑ ↓ j k      select the line above or below",
     "PgUp PgDn    ten lines up or down",
     "g G          the first or the last line",
@@ -41,6 +41,7 @@ const HELP: [&str; 19] = [
     "LATENCY      round trip of a PING from the exporter",
     "TTL          range of remaining TTLs with the median",
     "EVICTED      keys evicted since the exporter started",
+    "EVICT/S      keys evicted per second; of a namespace, in 5 minutes",
     "graphs       the last hour, from 0",
 ];
 

@@ -56,7 +56,7 @@ pub enum NamespaceOrder {
     /// By memory.
     #[default]
     Memory,
-    /// By evicted keys.
+    /// By keys evicted per second, and then by those since the exporter started.
     Evictions,
     /// By keys.
     Keys,
@@ -140,7 +140,8 @@ pub fn namespaces(all: &[ReportedNamespace], order: NamespaceOrder) -> Vec<&Repo
     let mut shown: Vec<&ReportedNamespace> = all.iter().collect();
     shown.sort_by(|one, other| match order {
         NamespaceOrder::Memory => largest(one.memory_bytes, other.memory_bytes),
-        NamespaceOrder::Evictions => largest(one.evicted_keys, other.evicted_keys),
+        NamespaceOrder::Evictions => largest(one.evictions_per_second, other.evictions_per_second)
+            .then(largest(one.evicted_keys, other.evicted_keys)),
         NamespaceOrder::Keys => largest(one.keys, other.keys),
         NamespaceOrder::WithoutTtl => largest(one.keys_without_ttl, other.keys_without_ttl),
         NamespaceOrder::Name => (&one.name, &one.db).cmp(&(&other.name, &other.db)),
@@ -243,5 +244,9 @@ mod tests {
         };
         assert_eq!(names(NamespaceOrder::Memory), ["b", "c", "a"]);
         assert_eq!(names(NamespaceOrder::Evictions), ["c", "a", "b"]);
+        let mut now = all.clone();
+        now[0].evictions_per_second = Some(2.0);
+        let sorted = namespaces(&now, NamespaceOrder::Evictions);
+        assert_eq!(sorted[0].name, "a");
     }
 }

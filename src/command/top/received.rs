@@ -156,6 +156,8 @@ pub struct ReportedNamespace {
     pub ttl: Vec<ReportedTtl>,
     /// Keys evicted since the exporter started.
     pub evicted_keys: Option<f64>,
+    /// Keys evicted per second in the last five minutes.
+    pub evictions_per_second: Option<f64>,
 }
 
 /// A part of the keys with a TTL.

@@ -9,7 +9,7 @@ use crate::command::top::order::NamespaceOrder;
 use crate::command::top::received::ReportedNamespace;
 use crate::command::top::state::{Pane, TopState};
 use crate::command::top::text::{bar, estimate, median_ttl, or_unknown, share, visible, width};
-use crate::quantity::{bytes, count};
+use crate::quantity::{bytes, count, rate};
 
 /// Width of the bars of the shares.
 const BAR: usize = 8;
@@ -21,7 +21,7 @@ const PERCENT: usize = 6;
 const DATABASE: usize = 1;
 
 /// Returns the columns. The one that the rows are sorted by is always there.
-fn columns(order: NamespaceOrder) -> [GridColumn; 8] {
+fn columns(order: NamespaceOrder) -> [GridColumn; 9] {
     let rank = |usual, sorted| if order == sorted { 0 } else { usual };
     [
         column("NAMESPACE", 0, 12, false),
@@ -32,6 +32,7 @@ fn columns(order: NamespaceOrder) -> [GridColumn; 8] {
         column("TTL", 5, 7, true),
         column("NO TTL", rank(6, NamespaceOrder::WithoutTtl), 7, true),
         column("EVICTED", rank(7, NamespaceOrder::Evictions), 7, true),
+        column("EVICT/S", rank(8, NamespaceOrder::Evictions), 7, true),
     ]
 }
 
@@ -65,7 +66,7 @@ pub fn draw(state: &TopState, look: Look, area: Rect, buffer: &mut Buffer) {
     grid::draw(&grid, look, area, buffer);
 }
 
-fn cells(namespace: &ReportedNamespace) -> [GridCell; 8] {
+fn cells(namespace: &ReportedNamespace) -> [GridCell; 9] {
     let plain = |text: String| vec![(text, Tone::Plain)];
     [
         plain(visible(&namespace.name)),
@@ -76,6 +77,7 @@ fn cells(namespace: &ReportedNamespace) -> [GridCell; 8] {
         plain(median_ttl(&namespace.ttl)),
         plain(or_unknown(namespace.keys_without_ttl, count)),
         plain(or_unknown(namespace.evicted_keys, count)),
+        plain(or_unknown(namespace.evictions_per_second, rate)),
     ]
 }
 

@@ -74,7 +74,7 @@ fn report(name: &str) -> SelectedTarget {
         json!({
             "name": name, "db": "db0", "keys": keys, "keys_error": 543.0,
             "memory_bytes": memory * 1_048_576.0, "memory_share": memory / 200.0,
-            "keys_without_ttl": 31.0, "evicted_keys": evicted,
+            "keys_without_ttl": 31.0, "evicted_keys": evicted, "evictions_per_second": evicted / 1e3,
             "ttl": [
                 { "at_most_seconds": 60.0, "keys": 10.0 },
                 { "at_most_seconds": 3600.0, "keys": 90.0 },
@@ -205,7 +205,8 @@ fn wide_terminal_has_all_columns() {
         "command 12 µs",
         "up 3 d",
         "polled 3 s ago",
-        "EVICTED",
+        "EVICTED EVICT/S",
+        "  77,777      78",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
