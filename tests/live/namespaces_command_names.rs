@@ -89,6 +89,13 @@ fn largest_keys_are_named_and_escaped() {
     .unwrap();
     assert_eq!(largest[1]["memory_bytes"], bytes);
 
+    // A namespace can have most of them.
+    let more = run(&server, &["--largest=6", "--output=json"]).stdout;
+    let more: Value = serde_json::from_str(&more).unwrap();
+    let more = more["largest_keys"].as_array().unwrap();
+    let of_queue = more.iter().filter(|key| key["namespace"] == "queue");
+    assert_eq!((more.len(), of_queue.count()), (6, 5));
+
     let table = run(&server, &["--largest=3"]).stdout;
     assert!(table.contains("\nLargest keys:\n"), "{table}");
     assert!(!table.contains('\u{1b}'), "{table}");
