@@ -28,13 +28,13 @@ use tally::CanaryTally;
 pub const PERMISSIONS: &str = "+subscribe +publish &redis-namespace-exporter:*";
 
 /// Maximum delay after a failure.
-const RETRY_MAX: Duration = Duration::from_mins(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Maximum random delay of the first connection.
 const SPREAD_MAX: Duration = Duration::from_secs(5);
 
 /// Delay after a rejected command. Each attempt counts as an error of the server.
-const RETRY_DENIED: Duration = Duration::from_hours(1);
+const RETRY_DENIED: Duration = Duration::from_secs(60 * 60);
 
 /// Distinguishes the channels of processes that watch the same server.
 static PROCESS: LazyLock<String> = LazyLock::new(|| format!("{:016x}", fastrand::u64(..)));

@@ -86,7 +86,11 @@ fn main() -> ExitCode {
 
 /// Logs a panic. The default hook writes to standard error directly, and blocks if nobody reads it.
 fn report_panic(panic: &PanicHookInfo<'_>) {
-    let message = panic.payload_as_str().unwrap_or_default();
+    let payload = panic.payload();
+    let message = payload.downcast_ref::<&str>().copied();
+    let message = message
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or_default();
     let location = panic.location().map(ToString::to_string);
     let location = location.unwrap_or_default();
     if tracing::dispatcher::has_been_set() {

@@ -176,7 +176,7 @@ mod tests {
         requested.ask(&requested_address(text).unwrap(), || others)
     }
 
-    const FORGET_AFTER: Duration = Duration::from_mins(1);
+    const FORGET_AFTER: Duration = Duration::from_secs(60);
 
     fn names(requested: &Requested) -> Vec<String> {
         let (addresses, _) = requested.current(FORGET_AFTER);

@@ -21,10 +21,10 @@ const QUEUED_MAX: Duration = Duration::from_millis(200);
 const SLOW_AFTER: Duration = Duration::from_millis(250);
 
 /// Time for which a result that arrived too late is kept for the next request.
-const KEPT: Duration = Duration::from_mins(1);
+const KEPT: Duration = Duration::from_secs(60);
 
 /// Time after which an unused result is dropped.
-const FORGET_AFTER: Duration = Duration::from_mins(15);
+const FORGET_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// A bounded set of threads for one kind of work.
 #[derive(Debug)]

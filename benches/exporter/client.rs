@@ -45,7 +45,7 @@ impl Client {
     pub fn connect_to(address: SocketAddr, path: &str, encoding: Encoding) -> Outcome<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/plain\r\n\
              Accept-Encoding: {}\r\n\r\n",

@@ -37,7 +37,7 @@ pub fn rows(server: &Server) -> Outcome<()> {
 /// Starts an exporter that visits keys, and stops it until its turn.
 fn stopped(server: &Server, sweep: &str, is_sweeping: bool) -> Outcome<Exporter> {
     let exporter = Exporter::ours(server, sweep)?;
-    exporter.until(Duration::from_mins(1), |page| {
+    exporter.until(Duration::from_secs(60), |page| {
         let visited = page.value("redis_exporter_sweep_keys_visited_total", "");
         !is_sweeping && page.0.contains("redis_up") || visited > Some(8_000.0)
     })?;
@@ -124,7 +124,7 @@ fn distance(server: &Server) -> Outcome<()> {
     let near = stopped(server, ONE_PERCENT_OF_ALL, true)?;
     let address = ([127, 0, 0, 1], proxy.port).into();
     let far = Exporter::at(address, ONE_PERCENT_OF_ALL)?;
-    far.until(Duration::from_mins(1), |page| {
+    far.until(Duration::from_secs(60), |page| {
         page.value("redis_exporter_sweep_keys_visited_total", "") > Some(8_000.0)
     })?;
     far.signal("STOP")?;

@@ -35,17 +35,17 @@ const TICK: Duration = Duration::from_millis(10);
 const EVICTED_FIRST: f64 = 20_000.0;
 
 /// Maximum time until the evictions of namespaces with many keys are known, which takes TTLs of each.
-const SHOWN_WITHIN: Duration = Duration::from_mins(10);
+const SHOWN_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// Time until the TTLs of nearly all keys of the panel are known. The server counts each query of a
 /// TTL as a lookup, so the exporter sends few of them.
-const SETTLED_AFTER: Duration = Duration::from_mins(2);
+const SETTLED_AFTER: Duration = Duration::from_secs(2 * 60);
 
 /// Share of the keys, in twentieths, from which a namespace must be known.
 const MANY_KEYS: usize = 3;
 
 /// Time for which evictions are counted.
-const COUNTED_FOR: Duration = Duration::from_mins(5);
+const COUNTED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Number of such times.
 const WINDOWS: u32 = 3;
@@ -133,7 +133,7 @@ fn loaded(servers: &[&Server], measure: impl FnOnce() -> Outcome<()>) -> Outcome
 fn until_evicting(server: &Server) -> Outcome<()> {
     let (mut wire, started) = (server.connect()?, Instant::now());
     while evicted_keys(&mut wire)? < EVICTED_FIRST {
-        if started.elapsed() > Duration::from_mins(5) {
+        if started.elapsed() > Duration::from_secs(5 * 60) {
             return Err("the server evicts nothing".into());
         }
         sleep(Duration::from_secs(1));

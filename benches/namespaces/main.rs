@@ -306,7 +306,7 @@ fn redis_exporter(server: &Server) -> Outcome<()> {
         let (took, pings) = during(server, || {
             let started = Instant::now();
             let page =
-                exporter.until(Duration::from_mins(1), |page| page.0.contains("redis_up"))?;
+                exporter.until(Duration::from_secs(60), |page| page.0.contains("redis_up"))?;
             let found = if page.0.contains(metric) {
                 ""
             } else {

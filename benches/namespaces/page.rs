@@ -82,7 +82,7 @@ impl Exporter {
     /// Scrapes once.
     pub fn page(&self) -> Outcome<Page> {
         let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(Duration::from_mins(2)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(2 * 60)))?;
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes)?;
@@ -107,7 +107,7 @@ impl Exporter {
 
     /// Scrapes until the first pass is complete.
     pub fn pass(&self) -> Outcome<Page> {
-        self.until(Duration::from_mins(3), |page| {
+        self.until(Duration::from_secs(3 * 60), |page| {
             page.value("redis_exporter_sweep_passes_total", "") >= Some(1.0)
         })
     }

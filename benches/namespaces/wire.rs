@@ -29,7 +29,7 @@ impl Wire {
     pub fn connect(address: SocketAddr) -> Outcome<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_mins(2)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(2 * 60)))?;
         Ok(Self {
             stream: BufReader::with_capacity(1 << 16, stream),
             out: Vec::new(),

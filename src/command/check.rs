@@ -35,7 +35,7 @@ const AT_ONCE: usize = 16;
 const SENTENCES_MAX: usize = 100;
 
 /// Duration of a pass from which it is notable.
-const LONG_PASS: Duration = Duration::from_mins(30);
+const LONG_PASS: Duration = Duration::from_secs(30 * 60);
 
 /// Writes one block for each target, in the order of the configuration. Returns whether everything
 /// that is enabled works.

@@ -12,7 +12,7 @@ use crate::output::Plain;
 use crate::quantity::whole_counted;
 
 /// Maximum duration of the pass. Part of the keys is enough for suggestions.
-const SURVEY_TIME: Duration = Duration::from_mins(1);
+const SURVEY_TIME: Duration = Duration::from_secs(60);
 
 /// The variables with the address of the single target.
 const ADDRESSES: [&str; 2] = ["REDIS_URL", "REDIS_ADDR"];

@@ -8,7 +8,7 @@ use super::unit;
 
 /// Limits of the time between two messages. With a longer one, the alert would judge single messages.
 const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Settings of the messages that the exporter sends to itself through a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -350,11 +350,11 @@ impl SourceKind {
     const fn interval(&self) -> Duration {
         match self {
             Self::File(_) => Duration::from_secs(5),
-            Self::Http(_) => Duration::from_mins(1),
+            Self::Http(_) => Duration::from_secs(60),
             // The section `discover` has defaults of its own.
             Self::Dns(_) | Self::Group(_) => Duration::from_secs(30),
             // So does the section `scrape`.
-            Self::Requests(_) => Duration::from_mins(10),
+            Self::Requests(_) => Duration::from_secs(10 * 60),
         }
     }
 }

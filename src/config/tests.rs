@@ -400,7 +400,7 @@ fn namespaces_and_channels_are_read_in_order() {
     assert_eq!(session.pattern, Pattern::glob("session:*"));
     assert_eq!(session.database, Some(2));
     assert!(session.ttl.required);
-    assert_eq!(session.ttl.max, Some(Duration::from_hours(1)));
+    assert_eq!(session.ttl.max, Some(Duration::from_secs(60 * 60)));
     assert_eq!(session.memory_quota, Some(64 << 20));
     assert_eq!(session.on_eviction, Some(OnEviction::Harmful));
     assert_eq!(api.on_eviction, None);

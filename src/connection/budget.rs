@@ -23,7 +23,7 @@ const CLIENT_BYTES: usize = 8 << 20;
 pub const KEY_NAME_BYTES: usize = 16 << 10;
 
 /// Returns the maximum size on the wire of the replies to a pipeline with this first command.
-pub const fn wire_bytes(command: &[u8]) -> usize {
+pub fn wire_bytes(command: &[u8]) -> usize {
     if command.eq_ignore_ascii_case(b"SCAN") {
         SCAN_WIRE_BYTES
     } else {
@@ -49,7 +49,7 @@ pub fn limits(command: &[u8], left: usize) -> ReplyLimits {
     }
 }
 
-const fn returns_key_names(command: &[u8]) -> bool {
+fn returns_key_names(command: &[u8]) -> bool {
     command.eq_ignore_ascii_case(b"SCAN") || command.eq_ignore_ascii_case(b"RANDOMKEY")
 }
 

@@ -19,7 +19,7 @@ use crate::failure::{Failure, Reason};
 
 /// Idle time before the first keepalive probe. A vanished server is detected after three more
 /// probes.
-const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Error codes of Linux for too many open files, of the system and of the process.

@@ -31,7 +31,7 @@ pub struct Setup {
 
 /// Minimum time between retries of rejected queries over new connections. A connection that is
 /// closed whenever it is idle must not cause an error each time.
-const RETRY_REJECTED_INTERVAL: Duration = Duration::from_mins(10);
+const RETRY_REJECTED_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// A connection to one target, with everything that is needed to reconnect.
 pub struct Link {

@@ -26,7 +26,7 @@ const MISSING_LOOKUPS: u32 = 2;
 
 /// Maximum absence of an address that rotates with others. An address that comes back later than that
 /// does not count.
-const ROTATION_MAX: Duration = Duration::from_mins(5);
+const ROTATION_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Number of lookups with addresses that came back after which a name rotates. A failover that is
 /// reverted causes one.

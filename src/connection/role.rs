@@ -15,7 +15,7 @@ const SEARCH_EVERY: Duration = Duration::from_secs(30);
 
 /// Time after which a server that is no longer a primary is accepted. Proxies, DNS and Services
 /// take up to a few minutes to follow a failover.
-const SEARCH_FOR: Duration = Duration::from_mins(5);
+const SEARCH_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// The role of the server over one connection.
 #[derive(Debug)]

@@ -27,7 +27,7 @@ use crate::tls::{
 };
 
 /// Time after which unused settings are dropped. They belong to a previous configuration.
-const FORGET_AFTER: Duration = Duration::from_hours(1);
+const FORGET_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// Configurations that targets with the same files share. Only one task reads them at a time.
 static READ: LazyLock<StdMutex<HashMap<Tls, CachedEntry>>> = LazyLock::new(StdMutex::default);

@@ -44,7 +44,7 @@ impl Default for ConnectionLimits {
             head_bytes: 16 * 1024,
             times: PhaseTimeouts {
                 // Prometheus scrapes every 15 to 60 seconds, sometimes every few minutes.
-                idle: Duration::from_mins(5),
+                idle: Duration::from_secs(5 * 60),
                 request: Duration::from_secs(10),
                 response: Duration::from_secs(30),
                 hang_up: Duration::from_secs(1),
@@ -58,7 +58,7 @@ impl Default for ConnectionLimits {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Shortest time between two log lines about failed accepts.
-const WARNING_INTERVAL: Duration = Duration::from_mins(1);
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Serves until `shutdown` completes, then drains. `handle_plain` handles requests without TLS on a
 /// port with TLS.

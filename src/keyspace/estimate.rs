@@ -340,7 +340,7 @@ fn ratio(part: u64, all: u64) -> f64 {
     float(part) / float(all)
 }
 
-const fn rounded(number: f64) -> u64 {
+fn rounded(number: f64) -> u64 {
     to_count(number.round())
 }
 

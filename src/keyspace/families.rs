@@ -307,7 +307,7 @@ mod tests {
 
     const HOUR: TtlPolicy = TtlPolicy {
         required: true,
-        max: Some(Duration::from_hours(1)),
+        max: Some(Duration::from_secs(60 * 60)),
     };
 
     fn declared(ttl: TtlPolicy) -> impl Fn(NamespaceId) -> Option<Declared<'static>> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How long the minimum round trip is remembered: at least this long, and at most twice as long. A
 /// longer route is accepted after that. Even a busy server replies quickly once in this time.
-const REMEMBERED: Duration = Duration::from_mins(2);
+const REMEMBERED: Duration = Duration::from_secs(2 * 60);
 
 /// Round trips of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::query::Ticket;
 const FIRST_POLLS: u32 = 10;
 
 /// Maximum suspension.
-const LONGEST: Duration = Duration::from_hours(24);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The suspended scripts. A script that fails again is suspended for twice as long; a reply removes
 /// it.

@@ -254,7 +254,7 @@ mod tests {
 
     fn simulate(world: &World, seconds: u64) -> Run {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        let start = *START + Duration::from_hours(1);
+        let start = *START + Duration::from_secs(60 * 60);
         let (interval, timeout) = (ms(world.interval), ms(world.timeout));
         let mut scrapers = Scrapers::default();
         let mut run = Run {

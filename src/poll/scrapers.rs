@@ -34,7 +34,7 @@ const ESTABLISHED: u32 = 6;
 const JUDGED_SCRAPES: u32 = 10;
 
 /// ... and minimum time. Repeats are reported if they exceed a quarter.
-const JUDGED_TIME: Duration = Duration::from_mins(1);
+const JUDGED_TIME: Duration = Duration::from_secs(60);
 
 /// Returns the maximum deviation of a scrape from its scraper's pace.
 pub(super) fn tolerance(interval: Duration) -> Duration {

@@ -55,7 +55,7 @@ impl Reader {
 
     /// Returns whether it has missed a read. After a single read, the pace is unknown.
     fn is_gone(&self, now: Instant) -> bool {
-        let gap = self.gap.unwrap_or(Duration::from_mins(5));
+        let gap = self.gap.unwrap_or(Duration::from_secs(5 * 60));
         now > self.last + 2 * gap + LEAD
     }
 }

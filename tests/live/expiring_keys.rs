@@ -6,7 +6,7 @@ use crate::support::keys;
 use crate::support::sweep::{self, FULL_SPEED};
 use crate::support::{Exporter, Page, RedisServer};
 
-const LONG: Duration = Duration::from_mins(2);
+const LONG: Duration = Duration::from_secs(2 * 60);
 
 /// Expires together after ten minutes, evenly within two hours, in two days, and never.
 const NAMESPACES: &str = "namespaces:\n\

@@ -13,7 +13,7 @@ use crate::support::wait::{End, throughout, until};
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
 /// Longer than the samples need, even on a busy machine.
-const LONG: Duration = Duration::from_mins(5);
+const LONG: Duration = Duration::from_secs(5 * 60);
 
 /// Number of samples with which the shares of two namespaces are known.
 const ENOUGH: f64 = 150.0;
@@ -218,7 +218,7 @@ impl Truth {
     /// Returns the median idle time of the keys evicted in the last minute.
     fn median(&mut self) -> f64 {
         self.evicted
-            .retain(|(at, _)| at.elapsed() < Duration::from_mins(1));
+            .retain(|(at, _)| at.elapsed() < Duration::from_secs(60));
         let mut idle: Vec<Duration> = self.evicted.iter().map(|(_, idle)| *idle).collect();
         idle.sort();
         idle[idle.len() / 2].as_secs_f64()

@@ -30,7 +30,7 @@ const ERROR: f64 = 0.25;
 const SESSION_TTL: u32 = 3_600;
 
 /// Longer than the panel needs, even on a busy machine.
-const LONG: Duration = Duration::from_mins(4);
+const LONG: Duration = Duration::from_secs(4 * 60);
 
 const SESSIONS: &str = "call('SET', 'session:' .. i, i)";
 

@@ -9,7 +9,7 @@ use crate::support::port;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
 /// Enough for some DNS lookups, 15 seconds apart, on a slow machine.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_secs(2 * 60);
 
 const NAME: &str = "cache.example";
 

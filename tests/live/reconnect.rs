@@ -9,7 +9,7 @@ use crate::support::sweep::{NAMESPACES, of, passes};
 use crate::support::{Exporter, Launch, Page, RedisServer, until};
 
 /// Enough for dozens of polls on a slow machine.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_secs(2 * 60);
 
 /// Starts an exporter that polls every four seconds, pings between polls, and sweeps once a second.
 fn launch(url: &str) -> Exporter {

@@ -135,7 +135,7 @@ fn check_while(maxmemory: &str, prepare: &str, change: &str) -> Vec<Check> {
             drop(paused);
             all.extend(checks(&page, now));
             let is_enough = number + 1 >= CHECKS && passes(&page) >= 2.0;
-            if is_enough || started.elapsed() > Duration::from_mins(3) {
+            if is_enough || started.elapsed() > Duration::from_secs(3 * 60) {
                 break;
             }
         }

@@ -14,7 +14,7 @@ use crate::support::watched::{self, CHANGES, MISSES, Watched};
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
 /// Enough for some DNS lookups, 15 seconds apart, on a slow machine.
-const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE: Duration = Duration::from_secs(3 * 60);
 
 const BOTH: [Watched; 2] = [MISSES, CHANGES];
 

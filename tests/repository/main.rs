@@ -1,5 +1,5 @@
 //! The repository against itself: recorded replies, generated pages, rows and layers. No server
-//! and no process is started here.
+//! is started here. The only process is cargo, which lists the dependencies.
 
 mod additions;
 mod alert_targets;
@@ -19,6 +19,7 @@ mod info_fields;
 mod layers;
 mod live_page;
 mod metric_pages;
+mod minimum_compiler;
 mod one_place;
 mod openmetrics;
 mod options;

@@ -33,8 +33,10 @@ impl TargetReport {
             ExaminedEvents::Work => self.works(name, format_args!("works")),
             ExaminedEvents::Off(flags) if usage == EventUse::Configure => {
                 let needed = "the user needs +config|set";
-                let line = format_args!("notify-keyspace-events will be set to {flags}: {needed}");
-                self.line(name, line);
+                self.line(
+                    name,
+                    format_args!("notify-keyspace-events will be set to {flags}: {needed}"),
+                );
             }
             ExaminedEvents::Off(flags) => self.fault(
                 name,

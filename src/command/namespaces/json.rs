@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn numbers_are_exact_and_in_base_units() {
         let mut rows = vec![row("a", 0, 2_000, 3_145_728.0)];
-        rows[0].ttl.max = Some(Duration::from_mins(1));
+        rows[0].ttl.max = Some(Duration::from_secs(60));
         rows[0].memory_quota = Some(4_096);
         rows[0].on_eviction = Some(OnEviction::Harmful);
         let text = document(&report(rows), &Additions::default());
@@ -413,7 +413,7 @@ mod tests {
             known_ttls: 10,
             keys_without_ttl: 0,
             ttl_required: true,
-            ttl_max: Some(Duration::from_mins(1)),
+            ttl_max: Some(Duration::from_secs(60)),
             leaking_ttl_max: None,
             shorter_ttl: Some(ShorterTtl {
                 max: Duration::from_secs(30),

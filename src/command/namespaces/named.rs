@@ -248,7 +248,7 @@ mod tests {
 
     const POLICY: TtlPolicy = TtlPolicy {
         required: true,
-        max: Some(Duration::from_mins(1)),
+        max: Some(Duration::from_secs(60)),
     };
 
     fn see(names: &mut KeptNames, name: &[u8], memory: u64, expiry: Option<Expiry>) {

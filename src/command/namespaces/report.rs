@@ -264,7 +264,7 @@ fn together(errors: impl Iterator<Item = f64>) -> f64 {
 
 /// Returns an estimate as a whole number of keys.
 #[must_use]
-pub const fn whole(estimate: Estimate) -> u64 {
+pub fn whole(estimate: Estimate) -> u64 {
     to_count(estimate.value.round())
 }
 

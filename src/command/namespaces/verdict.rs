@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(
             about(|row| {
                 row.estimate.max_broken = Some(estimate(9.0, 0.0));
-                row.ttl.max = Some(Duration::from_mins(1));
+                row.ttl.max = Some(Duration::from_secs(60));
             }),
             "session has 9 keys with longer TTLs than its policy allows, which is 1m."
         );

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::*;
 
 /// Longer than any operation in these tests.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const ONE: &str = "targets:\n- {name: a, url: \"unix:///nonexistent/a.sock\"}\n";
 const TWO: &str = "targets:\n- {name: a, url: \"unix:///nonexistent/a.sock\"}\n\

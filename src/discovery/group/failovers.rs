@@ -20,10 +20,10 @@ use crate::reply::Reply;
 const CHANNEL: &str = "+switch-master";
 
 /// Maximum delay after a failure.
-const RETRY_MAX: Duration = Duration::from_mins(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Delay after a rejected command. Each attempt counts as an error of the sentinel.
-const RETRY_DENIED: Duration = Duration::from_hours(1);
+const RETRY_DENIED: Duration = Duration::from_secs(60 * 60);
 
 /// What to do about a rejected subscription, and about a sentinel without RESP3.
 const GRANT: &str = "grant the user of the sentinel +subscribe &+switch-master";

@@ -21,7 +21,7 @@ const NOTHING: Details = Details {
 
 const STRICT: TtlPolicy = TtlPolicy {
     required: true,
-    max: Some(Duration::from_mins(1)),
+    max: Some(Duration::from_secs(60)),
 };
 
 fn sized(bytes: u64) -> Details {

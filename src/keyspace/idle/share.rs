@@ -125,7 +125,7 @@ fn is_enough(samples: usize, keys: f64) -> bool {
     clippy::cast_sign_loss,
     reason = "the cast saturates"
 )]
-const fn whole(keys: f64) -> u64 {
+fn whole(keys: f64) -> u64 {
     keys.round() as u64
 }
 

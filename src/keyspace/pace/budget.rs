@@ -10,11 +10,11 @@ use crate::number::length;
 
 /// Maximum intended duration of a pass. If the CPU share is too small for that, details are queried
 /// only for a share of the keys.
-pub(super) const PASS_WANTED: Duration = Duration::from_mins(10);
+pub(super) const PASS_WANTED: Duration = Duration::from_secs(10 * 60);
 
 /// Maximum intended duration of a pass within the budget of commands: names cost few commands,
 /// details cost many.
-const PASS_WANTED_BY_COMMANDS: Duration = Duration::from_mins(2);
+const PASS_WANTED_BY_COMMANDS: Duration = Duration::from_secs(2 * 60);
 
 /// Minimum share of the keys whose details are queried. A smaller share gives no usable estimate of
 /// rare namespaces.

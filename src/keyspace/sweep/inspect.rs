@@ -20,7 +20,7 @@ use crate::reply::{Refusal, Reply};
 
 /// Interval between queries of a key that is on another node of the cluster. Slots move, but each
 /// attempt counts as an error of the server.
-const QUERY_ELSEWHERE_AGAIN: Duration = Duration::from_mins(10);
+const QUERY_ELSEWHERE_AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// Keys and databases that are not queried again over a connection, because every rejection counts
 /// as an error of the server.

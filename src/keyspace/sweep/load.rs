@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn sweep_rests_as_long_as_its_pass_took() {
-        let minute = Duration::from_mins(1);
+        let minute = Duration::from_secs(60);
         let rest = |seconds| rest(Duration::from_secs(seconds), minute).as_secs();
         assert_eq!([0, 10, 30, 40, 60, 600].map(rest), [60, 50, 30, 40, 60, 60]);
     }

@@ -15,7 +15,7 @@ const SLOW: f64 = 2.0;
 const NORMAL: f64 = 1.1;
 
 /// Minimum time between the starts of two slowdowns that are logged.
-const LOG_EVERY: Duration = Duration::from_mins(1);
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// The slowdowns of a sweep, for deciding which ones to log.
 #[derive(Debug, Default)]

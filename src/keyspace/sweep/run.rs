@@ -24,11 +24,11 @@ use crate::keyspace::single_pass::{KeySample, LookupBudget};
 use crate::publish::Slot;
 
 /// Maximum delay after a failure.
-const RETRY_MAX: Duration = Duration::from_mins(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Delay after a denied command. It is long because each attempt counts as an error of the server,
 /// and permissions rarely change.
-const RETRY_DENIED: Duration = Duration::from_hours(1);
+const RETRY_DENIED: Duration = Duration::from_secs(60 * 60);
 
 /// Maximum number of attempts of a single pass, which starts again if the data are replaced during
 /// it.

@@ -34,13 +34,13 @@ pub const CHANGES_PERMISSIONS: &str =
     "+info +client|tracking +subscribe +unsubscribe &redis-namespace-exporter:*";
 
 /// Maximum delay after a failure.
-const RETRY_MAX: Duration = Duration::from_mins(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Delay after the exporter was behind, so that the server recovers.
 const RETRY_BEHIND: Duration = Duration::from_secs(10);
 
 /// Delay after a rejected command. Each attempt counts as an error of the server.
-const RETRY_DENIED: Duration = Duration::from_hours(1);
+const RETRY_DENIED: Duration = Duration::from_secs(60 * 60);
 
 /// The watched streams of a target, shared by the task that watches and the sweep.
 #[derive(Clone, Debug)]

@@ -184,7 +184,7 @@ fn approximate(seconds: f64) -> String {
 mod tests {
     use super::*;
 
-    const DAY: Duration = Duration::from_hours(24);
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     fn used(idle: &[f64]) -> Vec<KeyUse<'static>> {
         let times = idle.iter().cycle().take(60);
@@ -221,7 +221,7 @@ mod tests {
         let measured = horizon(1_320.0, 60.0);
         assert_eq!(max(&measured, DAY, &[]), Some(1_200));
         // Within the error of the horizon, or hardly longer than it.
-        assert_eq!(max(&measured, Duration::from_mins(40), &[]), None);
+        assert_eq!(max(&measured, Duration::from_secs(40 * 60), &[]), None);
         assert_eq!(max(&horizon(1_320.0, 90_000.0), DAY, &[]), None);
         let reason = measured.shorter_than(DAY, &[]).unwrap().reason;
         assert!(reason.text(DAY).contains("22m, so a TTL of 1d is not kept"));
@@ -232,7 +232,7 @@ mod tests {
         let half = [5.0, 4_000.0, 7_000.0, 10.0];
         assert_eq!(max(&known_for(1e6), DAY, &half), Some(3_600));
         assert_eq!(
-            max(&known_for(1e6), Duration::from_hours(2), &half),
+            max(&known_for(1e6), Duration::from_secs(2 * 60 * 60), &half),
             Some(600)
         );
         // The server has not run for an hour.
@@ -253,7 +253,10 @@ mod tests {
     fn ttl_far_longer_than_any_idle_time_is_shortened() {
         let idle = [5.0, 30.0, 280.0];
         assert_eq!(max(&known_for(1e6), DAY, &idle), Some(600));
-        assert_eq!(max(&known_for(1e6), Duration::from_mins(30), &idle), None);
+        assert_eq!(
+            max(&known_for(1e6), Duration::from_secs(30 * 60), &idle),
+            None
+        );
         // Longer idle times cannot be known yet.
         assert_eq!(max(&known_for(600.0), DAY, &idle), None);
     }

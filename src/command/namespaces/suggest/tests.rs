@@ -136,7 +136,7 @@ fn demo_gives_its_four_namespaces() {
     assert_eq!(yaml, expected);
     assert!(covered(&sample, &yaml) >= 0.95);
     let namespaces = configured(&yaml).namespaces;
-    assert_eq!(namespaces[0].ttl.max, Some(Duration::from_hours(1)));
+    assert_eq!(namespaces[0].ttl.max, Some(Duration::from_secs(60 * 60)));
 }
 
 #[test]

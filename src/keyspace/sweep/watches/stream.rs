@@ -22,7 +22,7 @@ use crate::number::to_float;
 use crate::reply::Reply;
 
 /// Time in which there is one watch of misses, and its duration.
-const MISSES_EVERY: Duration = Duration::from_mins(1);
+const MISSES_EVERY: Duration = Duration::from_secs(60);
 const MISSES_FOR: Duration = Duration::from_secs(2);
 
 /// The same for changes, which cost the server more.
