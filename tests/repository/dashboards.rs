@@ -58,14 +58,14 @@ const RANGES: &[&str] = &["$__rate_interval", "$__range"];
 const FIXED_RANGES: &[(&str, &str)] = &[
     ("redis-instance/How much will be used in a day?/A", "6h"),
     ("redis-instance/How much will be used in a day?/B", "1h"),
-    ("redis-instance/Memory full in?/A", "6h"),
+    ("redis-instance/When is the memory full?/A", "6h"),
     (
         "redis-namespaces/How fast do keys without TTL increase?/A",
         "6h",
     ),
     ("redis-namespaces/Which namespaces change?/A", "5m"),
     ("redis-namespaces/Which namespaces have misses?/A", "5m"),
-    ("redis-overview/Latency budget left?/A", "30d"),
+    ("redis-overview/Do commands take under 1 ms?/B", "30d"),
     ("redis-overview/When will the memory be full?/B", "6h"),
     ("redis-overview/When will the memory be full?/C", "6h"),
     ("redis-exporter/annotation Reloads", "2m"),
@@ -300,6 +300,57 @@ fn assert_no_overlap(name: &str, panels: &[Value]) {
                 || other_bottom <= top;
             let titles = [one, other].map(|panel| text(panel, "/title"));
             assert!(apart, "{name}: {titles:?} overlap");
+        }
+    }
+}
+
+/// Words that titles start with.
+const FIRST_WORDS: &[&str] = &[
+    "Are", "Can", "Do", "Does", "How", "Is", "What", "When", "Which", "Who", "Why", "Will", "Would",
+];
+
+/// Letters of a title that fit into a column of the grid if the window is 1280 pixels wide.
+const LETTERS_PER_COLUMN: u64 = 7;
+
+/// Returns what is wrong with the title of a panel or row that is this many columns wide.
+fn title_fault(title: &str, columns: u64) -> Option<&'static str> {
+    let words: Vec<&str> = title.split_whitespace().collect();
+    let letters = u64::try_from(title.chars().count()).unwrap_or(u64::MAX);
+    if !title.ends_with('?') || title.matches('?').count() != 1 {
+        Some("is not one question")
+    } else if words.len() < 3 {
+        Some("has less than three words")
+    } else if !FIRST_WORDS.contains(words.first().unwrap_or(&"")) {
+        Some("does not start like a question")
+    } else if letters > columns * LETTERS_PER_COLUMN {
+        Some("is too long for its width")
+    } else {
+        None
+    }
+}
+
+#[test]
+fn title_faults_are_found() {
+    for title in [
+        "Keys?",
+        "Which sizes?",
+        "Against their policy?",
+        "How many keys",
+        "How many keys? How much memory?",
+        "How much of the memory is used now?",
+    ] {
+        assert!(title_fault(title, 4).is_some(), "{title}");
+    }
+    assert_eq!(title_fault("How many keys are there?", 4), None);
+}
+
+#[test]
+fn titles_are_questions_that_fit() {
+    for (name, dashboard) in dashboards() {
+        for panel in panels(&dashboard, true) {
+            let title = text(panel, "/title");
+            let fault = title_fault(title, number(panel, "/gridPos/w"));
+            assert_eq!(fault, None, "{name}/{title}");
         }
     }
 }
@@ -594,10 +645,7 @@ fn numbers_include_products() {
 }
 
 /// Panels with thresholds that name no alert.
-const THRESHOLDS_OF_NO_ALERT: &[&str] = &[
-    "redis-overview/Alerts firing?",
-    "redis-overview/Latency budget left?",
-];
+const THRESHOLDS_OF_NO_ALERT: &[&str] = &["redis-overview/Do any alerts fire?"];
 
 #[test]
 fn panel_thresholds_match_the_named_alerts() {
