@@ -405,7 +405,7 @@ mod tests {
 
     #[test]
     fn suggestions_are_a_list_and_yaml() {
-        let suggestion = Suggestion {
+        let suggestions = [Suggestion {
             name: "a".to_owned(),
             pattern: "a:*".to_owned(),
             keys: 10,
@@ -419,9 +419,9 @@ mod tests {
                 max: Duration::from_secs(30),
                 reason: TooLong::BeyondHorizon(40.0),
             }),
-        };
+        }];
         let additions = Additions {
-            suggestions: Some(&[suggestion]),
+            suggestions: Some(&suggestions),
             ..Additions::default()
         };
         let document = read(&document(&report(Vec::new()), &additions));
