@@ -231,6 +231,49 @@ fn a_dashboard_can_be_provisioned_as_a_file() {
 }
 
 #[test]
+fn restarts_failovers_and_reloads_are_marked() {
+    for (name, dashboard) in dashboards() {
+        for marked in ["Restarts", "Failovers", "Reloads"] {
+            let annotations = list(&dashboard, "/annotations/list").iter();
+            let of_name: Vec<_> = annotations
+                .filter(|annotation| text(annotation, "/name") == marked)
+                .collect();
+            let [annotation] = of_name.as_slice() else {
+                panic!("{name} has {} annotations {marked}", of_name.len());
+            };
+            assert_eq!(annotation["enable"], true, "{name}/{marked}");
+        }
+    }
+}
+
+#[test]
+fn namespaces_are_links_with_gauges() {
+    let dashboards = dashboards();
+    let namespaces = dashboards.get("redis-namespaces").expect("a dashboard");
+    let table = panels(namespaces, false)
+        .into_iter()
+        .find(|panel| text(panel, "/title") == "How is each namespace?")
+        .expect("a table of namespaces");
+    let (mut gauges, mut links) = (0, Vec::new());
+    for override_ in list(table, "/fieldConfig/overrides") {
+        for property in list(override_, "/properties") {
+            match text(property, "/id") {
+                "custom.cellOptions" if text(property, "/value/type") == "gauge" => gauges += 1,
+                "links" => links.extend(list(property, "/value")),
+                _ => {}
+            }
+        }
+    }
+    assert!(gauges >= 2, "only {gauges} columns are gauges");
+    assert!(links.len() >= 2, "only {} columns are links", links.len());
+    for link in links {
+        let url = text(link, "/url");
+        assert!(url.contains("${__url_time_range}"), "{url} loses the time");
+        assert!(url.contains("var-target="), "{url} loses the target");
+    }
+}
+
+#[test]
 fn variables_choose_among_many_servers() {
     for (name, dashboard) in dashboards() {
         let variables = list(&dashboard, "/templating/list");
