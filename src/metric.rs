@@ -4,6 +4,7 @@
 //! text. Pure.
 
 mod const_text;
+mod labels;
 mod names;
 mod packed_counts;
 mod percentiles;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::labels::{LabelLists, LabelPlace, LabelValues};
 use super::value::{Histogram, Summary, Value};
 use super::{Descriptor, Family};
 
@@ -32,46 +33,65 @@ pub enum SampleValue<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     runs: Vec<SampleRun>,
-    /// The values of all samples with a number, in order.
+    /// The values of all samples of each kind, in order.
     numbers: Vec<f64>,
-    /// The values of all other samples, in order.
-    distributions: Vec<Distribution>,
-    /// The lengths of all label values in `text`, in order.
-    label_lengths: Vec<u16>,
-    text: String,
+    histograms: Vec<Arc<Histogram>>,
+    summaries: Vec<Summary>,
+    labels: LabelLists,
     dropped: u64,
 }
 
-#[derive(Clone, Debug)]
-enum Distribution {
-    Histogram(Arc<Histogram>),
-    Summary(Summary),
+/// A kind of value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ValueKind {
+    Number,
+    Histogram,
+    Summary,
 }
 
 /// Consecutive samples of one family, with the same kind of value.
 #[derive(Clone, Copy, Debug)]
 struct SampleRun {
     family: &'static Descriptor,
-    samples: u32,
+    /// The number of the list of labels. Meaningless without labels.
+    list: u32,
+    samples: u16,
     /// Number of labels of each sample.
-    labels: u16,
-    are_numbers: bool,
+    labels: u8,
+    kind: ValueKind,
 }
 
 impl SampleRun {
     fn extends(&self, other: &Self) -> bool {
         std::ptr::eq(self.family, other.family)
-            && (self.labels, self.are_numbers) == (other.labels, other.are_numbers)
+            && (self.labels, self.kind) == (other.labels, other.kind)
+            && self.samples < u16::MAX
     }
 }
 
-/// The start of a sample in each list.
+/// Number of samples of each kind.
+#[derive(Clone, Copy, Debug, Default)]
+struct KindCounts {
+    numbers: usize,
+    histograms: usize,
+    summaries: usize,
+}
+
+impl KindCounts {
+    const fn of(&mut self, kind: ValueKind) -> &mut usize {
+        match kind {
+            ValueKind::Number => &mut self.numbers,
+            ValueKind::Histogram => &mut self.histograms,
+            ValueKind::Summary => &mut self.summaries,
+        }
+    }
+}
+
+/// The place of a sample in the lists of its values and labels.
 #[derive(Clone, Copy, Debug, Default)]
 struct SamplePosition {
-    number: usize,
-    distribution: usize,
-    label: usize,
-    text: usize,
+    value: usize,
+    label: LabelPlace,
 }
 
 /// A sample as seen by readers of a snapshot.
@@ -81,25 +101,13 @@ pub struct Sample<'a> {
     pub family: &'static Descriptor,
     /// The value, in the unit of the family's reply.
     pub value: SampleValue<'a>,
-    label_lengths: &'a [u16],
-    /// The label values, one after the other.
-    text: &'a str,
+    labels: LabelValues<'a>,
 }
 
 impl<'a> Sample<'a> {
     /// Yields the label values, in the order of the family's label names.
     pub fn label_values(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let mut rest = self.text;
-        self.label_lengths.iter().map(move |length| {
-            let split = rest.split_at_checked(usize::from(*length));
-            let (value, later) = split.unwrap_or((rest, ""));
-            rest = later;
-            value
-        })
-    }
-
-    fn has_labels_of(&self, other: &Self) -> bool {
-        self.text == other.text && self.label_lengths == other.label_lengths
+        self.labels.iter()
     }
 
     /// Returns the value of a label.
@@ -182,79 +190,60 @@ impl Snapshot {
             self.dropped += 1;
             return;
         }
-        for label in labels {
-            let label = cut(label);
-            self.text.push_str(label);
-            // A cut label is never longer.
-            self.label_lengths
-                .push(u16::try_from(label.len()).unwrap_or(u16::MAX));
-        }
-        let count = u16::try_from(labels.len()).unwrap_or(u16::MAX);
+        let count = u8::try_from(labels.len()).unwrap_or(u8::MAX);
         self.append(family, count, value);
+        for label in labels {
+            self.labels.push(cut(label));
+        }
     }
 
-    /// Adds a value whose labels have just been added.
-    fn append(&mut self, family: &'static Descriptor, labels: u16, value: Value) {
-        let run = SampleRun {
+    /// Adds a value whose labels are added next.
+    fn append(&mut self, family: &'static Descriptor, labels: u8, value: Value) {
+        let mut run = SampleRun {
             family,
+            list: 0,
             samples: 1,
             labels,
-            are_numbers: matches!(value, Value::Number(_)),
+            kind: match value {
+                Value::Number(_) => ValueKind::Number,
+                Value::Histogram(_) => ValueKind::Histogram,
+                Value::Summary(_) => ValueKind::Summary,
+            },
         };
         match value {
             Value::Number(number) => self.numbers.push(number),
-            Value::Histogram(one) => self.distributions.push(Distribution::Histogram(one)),
-            Value::Summary(one) => self.distributions.push(Distribution::Summary(one)),
+            Value::Histogram(histogram) => self.histograms.push(histogram),
+            Value::Summary(summary) => self.summaries.push(summary),
         }
         match self.runs.last_mut() {
             Some(last) if last.extends(&run) => last.samples += 1,
-            _ => self.runs.push(run),
+            _ => {
+                if labels > 0 {
+                    run.list = self.labels.start();
+                }
+                self.runs.push(run);
+            }
         }
     }
 
     const fn samples_stored(&self) -> usize {
-        self.numbers.len() + self.distributions.len()
+        self.numbers.len() + self.histograms.len() + self.summaries.len()
     }
 
-    /// Returns the sample at a position, and moves the position to the next one.
+    /// Returns the sample at a position, and moves the position to the next one of the run.
     fn next_sample(&self, run: &SampleRun, position: &mut SamplePosition) -> Option<Sample<'_>> {
-        let value = if run.are_numbers {
-            SampleValue::Number(*self.numbers.get(position.number)?)
-        } else {
-            match self.distributions.get(position.distribution)? {
-                Distribution::Histogram(histogram) => SampleValue::Histogram(histogram),
-                Distribution::Summary(summary) => SampleValue::Summary(summary),
-            }
+        let place = position.value;
+        let value = match run.kind {
+            ValueKind::Number => SampleValue::Number(*self.numbers.get(place)?),
+            ValueKind::Histogram => SampleValue::Histogram(self.histograms.get(place)?),
+            ValueKind::Summary => SampleValue::Summary(self.summaries.get(place)?),
         };
-        let labels = usize::from(run.labels);
-        let label_lengths = self.label_lengths.get(position.label..)?.get(..labels)?;
-        let bytes = text_bytes(label_lengths);
-        let text = self.text.get(position.text..)?.get(..bytes)?;
-        position.number += usize::from(run.are_numbers);
-        position.distribution += usize::from(!run.are_numbers);
-        position.label += labels;
-        position.text += bytes;
+        position.value += 1;
         Some(Sample {
             family: run.family,
             value,
-            label_lengths,
-            text,
+            labels: self.labels.take(&mut position.label, run.labels)?,
         })
-    }
-
-    /// Moves a position from the start of a run to that of the next one.
-    fn skip(&self, run: &SampleRun, position: &mut SamplePosition) {
-        let samples = run.samples as usize;
-        if run.are_numbers {
-            position.number += samples;
-        } else {
-            position.distribution += samples;
-        }
-        let labels = samples * usize::from(run.labels);
-        let lengths = self.label_lengths.get(position.label..);
-        let lengths = lengths.and_then(|lengths| lengths.get(..labels));
-        position.text += text_bytes(lengths.unwrap_or_default());
-        position.label += labels;
     }
 
     /// Seals the snapshot. Samples are sorted by family name and labels, only the first of samples
@@ -267,9 +256,9 @@ impl Snapshot {
         let mut sealed = Self {
             runs: Vec::with_capacity(runs.len()),
             numbers: Vec::with_capacity(self.numbers.len()),
-            distributions: Vec::with_capacity(self.distributions.len()),
-            label_lengths: Vec::with_capacity(self.label_lengths.len()),
-            text: String::with_capacity(self.text.len()),
+            histograms: Vec::with_capacity(self.histograms.len()),
+            summaries: Vec::with_capacity(self.summaries.len()),
+            labels: LabelLists::with_room_for(&self.labels),
             dropped: self.dropped,
         };
         let mut samples: Vec<Sample<'_>> = Vec::new();
@@ -277,28 +266,35 @@ impl Snapshot {
             samples.clear();
             samples.extend(same.iter().flat_map(FamilyRun::samples));
             samples.sort_by(|left, right| left.label_values().cmp(right.label_values()));
-            samples.dedup_by(|later, first| later.has_labels_of(first));
+            samples.dedup_by(|later, first| later.labels == first.labels);
             sealed.dropped += samples.len().saturating_sub(SAMPLES_PER_FAMILY_MAX) as u64;
             for sample in samples.iter().take(SAMPLES_PER_FAMILY_MAX) {
                 sealed.append_copy(sample);
             }
+            sealed.share_labels();
         }
         sealed.runs.shrink_to_fit();
-        sealed.text.shrink_to_fit();
+        sealed.labels.shrink_to_fit();
         sealed
     }
 
     /// Adds a sample of another snapshot.
     fn append_copy(&mut self, sample: &Sample<'_>) {
-        self.text.push_str(sample.text);
-        self.label_lengths.extend_from_slice(sample.label_lengths);
-        let labels = u16::try_from(sample.label_lengths.len()).unwrap_or(u16::MAX);
+        let labels = u8::try_from(sample.labels.len()).unwrap_or(u8::MAX);
         let value = match sample.value {
             SampleValue::Number(number) => Value::Number(number),
             SampleValue::Histogram(histogram) => Value::Histogram(Arc::clone(histogram)),
             SampleValue::Summary(summary) => Value::Summary(summary.clone()),
         };
         self.append(sample.family, labels, value);
+        self.labels.extend(sample.labels);
+    }
+
+    /// Keeps the labels of the last run once if those of an earlier one are equal.
+    fn share_labels(&mut self) {
+        if let Some(last) = self.runs.last_mut().filter(|run| run.labels > 0) {
+            last.list = self.labels.share_last();
+        }
     }
 
     /// Returns how many samples [`Snapshot::finish`] dropped because their family had too many.
@@ -314,10 +310,14 @@ impl Snapshot {
 
     /// Yields all samples by family, in order.
     pub fn runs(&self) -> impl Iterator<Item = FamilyRun<'_>> {
-        let mut position = SamplePosition::default();
+        let mut counts = KindCounts::default();
         self.runs.iter().map(move |run| {
-            let start = position;
-            self.skip(run, &mut position);
+            let place = counts.of(run.kind);
+            let start = SamplePosition {
+                value: *place,
+                label: self.labels.place(run.list),
+            };
+            *place += usize::from(run.samples);
             FamilyRun {
                 family: run.family,
                 snapshot: self,
@@ -353,11 +353,6 @@ impl Snapshot {
     pub fn is_empty(&self) -> bool {
         self.samples_stored() == 0
     }
-}
-
-/// Returns the length of the text of some labels.
-fn text_bytes(label_lengths: &[u16]) -> usize {
-    label_lengths.iter().copied().map(usize::from).sum()
 }
 
 /// Returns a number that orders names like their first bytes do. Whole names are only compared if
@@ -429,6 +424,34 @@ mod tests {
         assert_eq!(seen(&snapshot), expected);
         let kept: Vec<_> = snapshot.samples().map(|sample| sample.value).collect();
         assert_eq!(kept, [7.0, 5.0, 1.0].map(SampleValue::Number));
+    }
+
+    #[test]
+    fn families_with_equal_labels_keep_their_values() {
+        static EXPIRES: Family<1> = Family::gauge(
+            "redis_test_expires",
+            &["db"],
+            source("TEST", "expires"),
+            Unit::One,
+            "Keys of a database with a TTL.",
+        );
+        let mut snapshot = Snapshot::default();
+        for (db, number) in [("db0", 1.0), ("db3", 2.0)] {
+            snapshot.push(&KEYS, [db], number);
+            snapshot.push(&EXPIRES, [db], -number);
+        }
+        let snapshot = snapshot.finish();
+        let samples = snapshot.samples().map(|sample| {
+            let number = sample.number().unwrap();
+            (sample.family.name, sample.label("db").unwrap(), number)
+        });
+        let expected = [
+            ("redis_test_expires", "db0", -1.0),
+            ("redis_test_expires", "db3", -2.0),
+            ("redis_test_keys", "db0", 1.0),
+            ("redis_test_keys", "db3", 2.0),
+        ];
+        assert_eq!(samples.collect::<Vec<_>>(), expected);
     }
 
     #[test]
