@@ -13,6 +13,7 @@ mod effort;
 pub mod families;
 mod fit;
 mod interval;
+mod members;
 mod rates;
 mod reading;
 mod removed;
@@ -141,12 +142,11 @@ impl Panel {
                     members.extend(member.until_renewal(lifetime));
                 }
             }
-            members.shrink_to_fit();
             self.runs.push(Run {
                 region: run.region,
                 since: run.at,
                 weight,
-                members,
+                members: members.into_iter().collect(),
             });
         }
     }
@@ -178,7 +178,7 @@ impl Panel {
         let ids: HashSet<u32> = ids.collect();
         let mut later = Vec::new();
         let mut found = Vec::with_capacity(run.members.len());
-        for member in &run.members {
+        for member in run.members.iter() {
             let is_gone = !ids.contains(&member.id);
             let checked = match member.purpose {
                 Purpose::Count(lifetime) => Checked::Counted(lifetime, is_gone),
@@ -203,10 +203,9 @@ impl Panel {
         if !found.is_empty() {
             self.unconfirmed.push(CheckedRun::new(run, now, found));
         }
-        later.shrink_to_fit();
         if !later.is_empty() {
             self.runs.push(Run {
-                members: later,
+                members: later.into_iter().collect(),
                 ..*run
             });
         }

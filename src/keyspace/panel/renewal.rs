@@ -136,7 +136,7 @@ impl Panel {
     /// Returns the keys of a run whose TTL may have been renewed, of the names in its region now.
     #[must_use]
     pub fn renewal_checks(&self, run: &Run, names: &[impl AsRef<[u8]>]) -> Vec<RenewalCheck> {
-        let is_renewal = |member: &Member| matches!(member.purpose, Purpose::Renewal(_));
+        let is_renewal = |member: Member| matches!(member.purpose, Purpose::Renewal(_));
         if !run.members.iter().any(is_renewal) {
             return Vec::new();
         }

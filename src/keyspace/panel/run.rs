@@ -1,5 +1,6 @@
 //! The keys of a part of a hash table, which are drawn and checked together. Pure.
 
+use super::members::Members;
 use crate::keyspace::NamespaceId;
 use crate::keyspace::tally::Expiry;
 use crate::number::to_float as float;
@@ -116,7 +117,7 @@ pub struct Run {
     pub(super) since: f64,
     /// Number of keys that each represents, times the seconds for which it does.
     pub(super) weight: f64,
-    pub(super) members: Vec<Member>,
+    pub(super) members: Members,
 }
 
 /// A key that is followed.
@@ -174,21 +175,22 @@ impl Run {
     /// Returns whether a key is to be checked by now.
     pub(super) fn is_due(&self, now: f64) -> bool {
         let seconds = now - self.since;
-        self.members.iter().any(|member| member.is_due(seconds))
+        self.members.are_due(seconds)
     }
 
     /// Removes the keys that are to be checked now. Drops those that should have been checked long
     /// ago.
     pub(super) fn take_due(&mut self, now: f64) -> Self {
         let seconds = now - self.since;
-        let (mut members, later): (Vec<Member>, Vec<Member>) = self
-            .members
-            .iter()
-            .partition(|member| member.is_due(seconds));
-        members.retain(|member| seconds <= f64::from(member.age) + DELAY_MAX);
-        self.members = later;
-        self.members.shrink_to_fit();
-        Self { members, ..*self }
+        let members = std::mem::take(&mut self.members);
+        let (mut due, later): (Vec<Member>, Vec<Member>) =
+            members.iter().partition(|member| member.is_due(seconds));
+        due.retain(|member| seconds <= f64::from(member.age) + DELAY_MAX);
+        self.members = later.into_iter().collect();
+        Self {
+            members: due.into_iter().collect(),
+            ..*self
+        }
     }
 }
 
