@@ -2,46 +2,65 @@
 //!
 //! A panic is a defect, so it is logged and counted. This module does not know what the task does.
 
+use std::any::Any;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::pin::pin;
+use std::task::Poll;
 
-use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tracing::error;
 
 use crate::backoff;
 
-/// Runs the future that `task` returns until it completes. After a panic, restarts it with a delay
-/// of one second, so that a task that panics at once does not keep a core busy. Then calls
-/// `on_break`. The argument of `task` is true for a restart.
-pub async fn supervise<Task>(
+/// Runs the future that `task` returns until it completes. After a panic, calls `on_break` and
+/// restarts it with a delay of one second, so that a task that panics at once does not keep a core
+/// busy. The argument of `task` is true for a restart.
+pub async fn supervise<Task: Future<Output = ()>>(
     name: String,
     on_break: impl Fn(),
-    task: impl Fn(bool) -> Task + Send + Sync + 'static,
-) where
-    Task: Future<Output = ()> + Send + 'static,
-{
-    let task = Arc::new(task);
-    // Dropping the set aborts the task, so aborting the supervision does too.
-    let mut running = JoinSet::new();
-    let first = Arc::clone(&task);
-    running.spawn(async move { first(false).await });
-    while let Some(Err(broken)) = running.join_next().await {
-        let again = Arc::clone(&task);
-        running.spawn(async move {
-            tokio::time::sleep(backoff::FIRST).await;
-            again(true).await;
-        });
-        // After the restart, and isolated from it: the task continues even if the report panics.
+    task: impl Fn(bool) -> Task,
+) {
+    let mut is_restart = false;
+    while let Err(broken) = run_once(&task, is_restart).await {
+        // Isolated from the restart: the task continues even if the report panics.
         let report = || {
             on_break();
-            error!(name, %broken, "a task panicked; it restarts");
+            error!(name, broken, "a task panicked; it restarts");
         };
         let _ = catch_unwind(AssertUnwindSafe(report));
+        sleep(backoff::FIRST).await;
+        is_restart = true;
     }
+}
+
+/// Runs a task until it completes, or returns the message of its panic. It is no task of its own for
+/// the runtime: thousands of targets have several.
+async fn run_once<Task: Future<Output = ()>>(
+    task: impl Fn(bool) -> Task,
+    is_restart: bool,
+) -> Result<(), String> {
+    let mut running = pin!(async { task(is_restart).await });
+    poll_fn(|context| {
+        // After a panic, the future is not polled again.
+        let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)));
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(message(&*panic).to_owned())),
+        }
+    })
+    .await
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref().copied())
+        .unwrap_or("unknown panic")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
