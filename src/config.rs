@@ -142,7 +142,7 @@ pub struct Config {
     /// Whether to export metrics about the exporter's process and version.
     pub process_metrics: bool,
     /// The servers to poll, with unique names; at least one unless there are sources.
-    pub targets: Vec<Target>,
+    pub targets: Vec<Arc<Target>>,
     /// The sources that name more targets while the exporter runs, with unique names.
     pub sources: Vec<TargetSource>,
     /// Maximum number of targets, those of sources included.

@@ -221,7 +221,7 @@ fn start_reloads(reloader: Reloader, requests: mpsc::Receiver<ReloadRequest>) ->
 }
 
 /// Logs how often targets are polled, one line per kind of interval.
-fn log_pace(targets: &[Target]) {
+fn log_pace(targets: &[Arc<Target>]) {
     for follows in [true, false] {
         let same = targets.iter();
         let mut same = same.filter(|target| target.poll.follows_faster_scrapes() == follows);
@@ -239,7 +239,8 @@ fn warn_of_unverified(config: &Config) {
         |target: &&Target| target.speaks_tls() && target.endpoint.tls.insecure_skip_verify;
     let of_sources = config.sources.iter().map(|source| &source.template);
     let of_sources = of_sources.filter(|template| template.endpoint.tls.insecure_skip_verify);
-    let unverified = config.targets.iter().filter(is_unverified);
+    let targets = config.targets.iter().map(Arc::as_ref);
+    let unverified = targets.filter(is_unverified);
     let unverified: Vec<_> = unverified.chain(of_sources).collect();
     if let Some(first) = unverified.first() {
         warn!(

@@ -54,16 +54,30 @@ struct RunningTarget {
     slot: Arc<Slot>,
     footprint: Arc<Footprint>,
     poll: AbortHandle,
-    sweep: AbortHandle,
-    canary: AbortHandle,
+    /// `None` if it was not started.
+    sweep: Option<AbortHandle>,
+    /// `None` if it is disabled.
+    canary: Option<AbortHandle>,
     is_swept: bool,
 }
 
 impl Drop for RunningTarget {
     fn drop(&mut self) {
+        self.abort();
+    }
+}
+
+impl RunningTarget {
+    fn abort(&self) {
         self.poll.abort();
-        self.sweep.abort();
-        self.canary.abort();
+        self.sweep.iter().for_each(AbortHandle::abort);
+        self.canary.iter().for_each(AbortHandle::abort);
+    }
+
+    fn end_sweep(&mut self) {
+        if let Some(sweep) = self.sweep.take() {
+            sweep.abort();
+        }
     }
 }
 
@@ -98,13 +112,13 @@ impl Fleet {
         self.namespaces = namespaces.into();
         let before = std::mem::take(&mut self.running);
         let order: Vec<String> = before.iter().map(|old| old.target.name.clone()).collect();
-        let wanted: HashMap<&str, &Target> = targets
+        let wanted: HashMap<&str, &Arc<Target>> = targets
             .iter()
             .map(|one| (one.target.name.as_str(), &one.target))
             .collect();
         let is_kept = |old: &RunningTarget| {
             let target = wanted.get(old.target.name.as_str());
-            target.is_some_and(|target| **target == *old.target)
+            target.is_some_and(|target| **target == old.target)
         };
         let (kept, gone): (Vec<_>, Vec<_>) = before.into_iter().partition(is_kept);
         let change = Change {
@@ -170,36 +184,28 @@ impl Fleet {
     ) -> RunningTarget {
         let was_swept = std::mem::replace(&mut running.is_swept, is_swept);
         if was_swept && !is_swept {
-            running.sweep.abort();
+            running.end_sweep();
             running.slot.clear_namespaces();
         } else if is_swept && (are_new || !was_swept) {
-            running.sweep.abort();
+            running.end_sweep();
             if are_new {
                 running.slot.forget_sizes();
             }
             let (target, slot) = (&running.target, &running.slot);
-            running.sweep = self.start_sweep(target, slot, &running.footprint, delay);
+            running.sweep = Some(self.start_sweep(target, slot, &running.footprint, delay));
         }
         running
     }
 
-    fn start(&self, target: Target, is_swept: bool, start: Start) -> RunningTarget {
+    fn start(&self, target: Arc<Target>, is_swept: bool, start: Start) -> RunningTarget {
         let slot = self
             .board
             .slot(&target.name, &target.endpoint.address.to_string());
-        // Shared by all tasks: thousands of targets are configured.
-        let target = Arc::new(target);
         let footprint = Arc::default();
-        let sweep = if is_swept {
-            self.start_sweep(
-                &target,
-                &slot,
-                &footprint,
-                start.first * FIRST_SWEEPS_FURTHER,
-            )
-        } else {
-            idle()
-        };
+        let sweep = is_swept.then(|| {
+            let delay = start.first * FIRST_SWEEPS_FURTHER;
+            self.start_sweep(&target, &slot, &footprint, delay)
+        });
         let canary = self.start_canary(&target, &slot, &footprint, start.first);
         let poll = self.start_poll(&target, &slot, &footprint, start);
         RunningTarget {
@@ -286,9 +292,9 @@ impl Fleet {
         slot: &Arc<Slot>,
         footprint: &Arc<Footprint>,
         first: Duration,
-    ) -> AbortHandle {
+    ) -> Option<AbortHandle> {
         if !target.canary.enabled {
-            return idle();
+            return None;
         }
         let footprint = Arc::clone(footprint);
         let (target, slot) = (Arc::clone(target), Arc::clone(slot));
@@ -298,7 +304,7 @@ impl Fleet {
             let (target, slot) = (Arc::clone(&target), Arc::clone(&slot));
             canary::run(target, slot, Arc::clone(&footprint), delay)
         };
-        self.spawn(name, task)
+        Some(self.spawn(name, task))
     }
 
     /// Starts a supervised task of the target with this name, and counts its panics.
@@ -315,11 +321,9 @@ impl Fleet {
         tokio::spawn(supervise(name, on_break, task)).abort_handle()
     }
 
-    fn end(&self, gone: &[RunningTarget], wanted: &HashMap<&str, &Target>) {
+    fn end(&self, gone: &[RunningTarget], wanted: &HashMap<&str, &Arc<Target>>) {
         for old in gone {
-            old.poll.abort();
-            old.sweep.abort();
-            old.canary.abort();
+            old.abort();
             let name = &old.target.name;
             if !wanted.contains_key(name.as_str()) {
                 self.telemetry.end_target(name);
@@ -345,11 +349,6 @@ pub async fn watch(board: Board) {
         }
         before = overdue;
     }
-}
-
-/// Returns the handle of a task that does nothing.
-fn idle() -> AbortHandle {
-    tokio::spawn(async {}).abort_handle()
 }
 
 fn overdue(board: &Board) -> Vec<Arc<Slot>> {

@@ -22,6 +22,7 @@ mod verdict;
 mod watch;
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -232,11 +233,11 @@ pub async fn survey(
 }
 
 /// Returns the target of that name, or the first one.
-fn find<'a>(targets: &'a [Target], name: Option<&str>) -> Result<&'a Target, PassError> {
+fn find<'a>(targets: &'a [Arc<Target>], name: Option<&str>) -> Result<&'a Target, PassError> {
     let found = targets
         .iter()
         .find(|target| name.is_none_or(|name| target.name == name));
-    found.ok_or_else(|| {
+    found.map(Arc::as_ref).ok_or_else(|| {
         let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
         let known = names.join(", ");
         PassError::UnknownTarget { known }

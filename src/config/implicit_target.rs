@@ -1,6 +1,7 @@
 //! The server that flags and environment variables name, for a configuration without `targets`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::context::Context;
 use super::credentials::Credential;
@@ -36,7 +37,7 @@ pub(crate) fn read_targets(
     sources: &mut Vec<TargetSource>,
     draft: &mut Draft,
     context: &mut Context<'_>,
-) -> Vec<Target> {
+) -> Vec<Arc<Target>> {
     if !has_targets(node) {
         if names_no_target(address, sources, context) {
             give_credentials(given, sources, context);
@@ -44,7 +45,7 @@ pub(crate) fn read_targets(
             return Vec::new();
         }
         let target = implicit_target(address, (given, overlay), sources, draft, context);
-        return target.into_iter().collect();
+        return target.into_iter().map(Arc::new).collect();
     }
     reject_flags(address, given, context);
     let list = node.get("targets").map(|entry| &entry.node);

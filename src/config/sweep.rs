@@ -41,7 +41,7 @@ pub struct Sweep {
     /// Databases to sweep. By default, all that have keys.
     pub databases: Option<Vec<u32>>,
     /// The server to sweep instead of the target, such as one of its replicas.
-    pub from: Option<Endpoint>,
+    pub from: Option<Box<Endpoint>>,
     /// Delimiter after the first part of a key. If no namespaces are declared, that part is the
     /// group of the key.
     pub delimiter: String,
@@ -165,7 +165,7 @@ pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Invalid> {
     }
     url.take_user_as_password();
     draft.each.origin_notes = url.notes;
-    draft.each.sweep.from = Some(Endpoint {
+    draft.each.sweep.from = Some(Box::new(Endpoint {
         address: url.address,
         tls: Tls::default(),
         username: url.username,
@@ -174,7 +174,7 @@ pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Invalid> {
         client_name: None,
         allowed: None,
         node: None,
-    });
+    }));
     Ok(())
 }
 

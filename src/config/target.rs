@@ -64,7 +64,7 @@ impl Target {
         let target = config.targets.into_iter().next().unwrap();
         Self {
             name: name.to_owned(),
-            ..target
+            ..Arc::unwrap_or_clone(target)
         }
     }
 
@@ -77,7 +77,7 @@ impl Target {
     /// Returns how to connect to the server that is swept.
     #[must_use]
     pub fn sweep_endpoint(&self) -> Endpoint {
-        let endpoint = self.sweep.from.as_ref().unwrap_or(&self.endpoint);
+        let endpoint = self.sweep.from.as_deref().unwrap_or(&self.endpoint);
         endpoint.clone().for_sweep()
     }
 }
@@ -116,7 +116,7 @@ pub(crate) fn read_targets(
     sources: &mut Vec<TargetSource>,
     draft: &mut Draft,
     context: &mut Context<'_>,
-) -> Vec<Target> {
+) -> Vec<Arc<Target>> {
     let Some(items) = items_of(node, place, context) else {
         return Vec::new();
     };
@@ -143,7 +143,7 @@ pub(crate) fn read_targets(
         if written.section("discover").is_some() {
             sources.extend(discover::source(target, draft, &written, context));
         } else {
-            targets.push(target);
+            targets.push(Arc::new(target));
         }
     }
     targets

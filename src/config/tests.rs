@@ -1171,7 +1171,7 @@ fn unset_redis_exporter_options_keep_the_file() {
     let text = "keys: {check: [b], values: number, max_groups: 3}\n\
                 sweep: {enabled: false, count: 50}\n";
     let config = read(Some(text), &[], &pairs).unwrap();
-    let Target { keys, sweep, .. } = &config.targets[0];
+    let Target { keys, sweep, .. } = &*config.targets[0];
     assert_eq!(keys.check.len(), 1);
     assert_eq!(keys.check[0].pattern.as_glob(), Some("a"));
     assert_eq!((keys.values, keys.max_groups), (ShownValues::Number, 3));
@@ -2202,7 +2202,11 @@ fn all_tls_problems_are_reported_at_once() {
 fn top_level_tls_may_apply_to_some_targets_only() {
     let text = "tls: {ca_file: /ca}\ntargets:\n  - {url: 'redis://a'}\n  - {url: 'rediss://b'}\n";
     let config = file(text);
-    let spoken: Vec<_> = config.targets.iter().map(Target::speaks_tls).collect();
+    let spoken: Vec<_> = config
+        .targets
+        .iter()
+        .map(|target| target.speaks_tls())
+        .collect();
     assert_eq!(spoken, [false, true]);
 }
 

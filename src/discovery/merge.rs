@@ -1,6 +1,7 @@
 //! Decides which of the configured and the listed servers are targets. Pure.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::{Listing, shard};
 use crate::config::{Config, Target};
@@ -13,7 +14,7 @@ pub type Lists = BTreeMap<String, Listing>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchedTarget {
     /// How it is polled. A change starts it again.
-    pub target: Target,
+    pub target: Arc<Target>,
     /// What its source reports. A change does not.
     pub attributes: Attributes,
     /// Whether its keyspace is swept, if its settings enable that. A change does not start its polls
@@ -21,8 +22,8 @@ pub struct WatchedTarget {
     pub is_swept: bool,
 }
 
-impl From<Target> for WatchedTarget {
-    fn from(target: Target) -> Self {
+impl From<Arc<Target>> for WatchedTarget {
+    fn from(target: Arc<Target>) -> Self {
         Self {
             target,
             attributes: Attributes::default(),
@@ -107,7 +108,7 @@ pub fn merge(config: &Config, lists: &Lists) -> Merged {
             } else {
                 tally.watched += 1;
                 merged.targets.push(WatchedTarget {
-                    target: source.target(server.name.clone(), server.endpoint.clone()),
+                    target: Arc::new(source.target(server.name.clone(), server.endpoint.clone())),
                     attributes: server.attributes().requested(source.is_of_requests()),
                     is_swept: server.is_swept,
                 });

@@ -16,7 +16,7 @@ fn has_failed(slot: &Slot) -> bool {
 }
 
 fn watched(targets: [Target; 3]) -> Vec<WatchedTarget> {
-    targets.map(Into::into).to_vec()
+    targets.map(|target| Arc::new(target).into()).to_vec()
 }
 
 #[test]
@@ -112,7 +112,7 @@ async fn sizes_are_forgotten_if_namespaces_change() {
     let mut fleet = Fleet::new(board.clone(), telemetry);
     let session = Namespace::glob("session", "session:*");
     let mut apply = |namespaces: &[Namespace]| {
-        let change = fleet.apply(vec![Target::dead("a").into()], namespaces);
+        let change = fleet.apply(vec![Arc::new(Target::dead("a")).into()], namespaces);
         assert_eq!(change.ended, 0);
     };
     apply(&[]);
