@@ -171,7 +171,7 @@ fn lines(value: SampleValue<'_>) -> usize {
     match value {
         SampleValue::Number(_) => 1,
         SampleValue::Histogram(histogram) => histogram.edges.len() + 3,
-        SampleValue::Summary(summary) => summary.percentiles.as_slice().len() + 2,
+        SampleValue::Summary(summary) => summary.percentiles.iter().count() + 2,
     }
 }
 

@@ -14,7 +14,7 @@ mod value;
 pub use const_text::{is_same, stem};
 pub use names::{Names, Series};
 pub use packed_counts::PackedCounts;
-pub use percentiles::Percentiles;
+pub use percentiles::{PercentileTable, Percentiles};
 pub use snapshot::{
     FamilyRun, LABEL_VALUE_BYTES_MAX, SAMPLES_PER_FAMILY_MAX, Sample, SampleValue, Snapshot, cut,
 };

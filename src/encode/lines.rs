@@ -209,18 +209,18 @@ fn write_summary(text: &mut Vec<u8>, line: &SampleLine<'_>, summary: &Summary, p
 
 fn write_quantiles(text: &mut Vec<u8>, line: &SampleLine<'_>, summary: &Summary) {
     let mut quantile = Vec::new();
-    for (percentile, value) in summary.percentiles.as_slice() {
+    for (percentile, value) in summary.percentiles.iter() {
         quantile.clear();
         write_number(
             &mut quantile,
             if line.spelling.as_replied {
-                *percentile
+                percentile
             } else {
-                share(*percentile)
+                share(percentile)
             },
         );
         let quantile = String::from_utf8_lossy(&quantile);
-        line.write(text, "", Some(("quantile", &quantile)), line.scaled(*value));
+        line.write(text, "", Some(("quantile", &quantile)), line.scaled(value));
     }
 }
 

@@ -2,13 +2,11 @@
 //! `latency_percentiles_usec_get:p50=1.003,p99=2.007,p99.9=3.007`.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::Arc;
 
 use crate::collector::by_name::ByName;
 use crate::collector::{Collector, INFO, Memo, Read, Replies};
 use crate::info::{Field, number};
-use crate::metric::{Family, Kind, Percentiles, Snapshot, Summary, Unit, source};
+use crate::metric::{Family, Kind, PercentileTable, Snapshot, Summary, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -36,18 +34,10 @@ const SECTION: &str = "Latencystats";
 struct KnownPercentiles {
     /// The run id of the server.
     run_id: Option<String>,
-    /// The percentiles of all commands.
-    all: Arc<[(f64, f64)]>,
-    commands: ByName<CommandPercentiles>,
-}
-
-/// The percentiles of a command.
-#[derive(Debug)]
-struct CommandPercentiles {
-    /// Number of calls when the percentiles were read.
-    calls: u64,
-    /// Its part of the percentiles of all commands.
-    percentiles: Range<u32>,
+    /// The percentiles of all commands, in the order of their names.
+    percentiles: PercentileTable,
+    /// Number of calls of each command when the percentiles were read.
+    calls: ByName<u64>,
 }
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
@@ -67,38 +57,41 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
 /// Prefix of the field names. The rest is the command.
 const PREFIX: &str = "latency_percentiles_usec_";
 
+/// Pairs of a percentile (0 to 100) and its value.
+type RankedValues = Vec<(f64, f64)>;
+
 impl KnownPercentiles {
     fn read(replies: &Replies) -> Self {
         let info = &replies.info;
         let (used, shown) = (replies.usage(), &replies.circumstances.options.commands);
         let entries = info.named(PREFIX).filter(|(command, _)| shown.has(command));
-        let mut all = Vec::new();
         let entries = entries.filter_map(|(command, field)| {
             let calls = used.get(command)?.calls;
-            let start = place(&all);
-            all.extend(percentiles(field));
-            let percentiles = start..place(&all);
-            Some((command, CommandPercentiles { calls, percentiles }))
+            Some((command, (calls, percentiles(field))))
         });
-        let commands: BTreeMap<&str, CommandPercentiles> = entries.collect();
+        let commands: BTreeMap<&str, (u64, RankedValues)> = entries.collect();
+        let rows: Vec<&[(f64, f64)]> = commands.values().map(|(_, row)| &**row).collect();
+        let calls = commands
+            .iter()
+            .map(|(command, (calls, _))| (*command, *calls));
         Self {
             run_id: info.get("run_id").map(str::to_owned),
-            all: all.into(),
-            commands: ByName::new(commands),
+            percentiles: PercentileTable::new(&rows),
+            calls: ByName::new(calls.collect::<BTreeMap<&str, u64>>()),
         }
     }
 
     /// Publishes the percentiles with current counts and sums.
     fn push(&self, replies: &Replies, snapshot: &mut Snapshot) {
         let used = replies.usage();
-        for (command, entry) in self.commands.iter() {
+        for (row, (command, calls)) in (0..).zip(self.calls.iter()) {
             let used = used.get(command);
             // A lower number of calls means that the statistics were reset.
-            let Some(used) = used.filter(|used| used.calls >= entry.calls) else {
+            let Some(used) = used.filter(|used| used.calls >= *calls) else {
                 continue;
             };
             let summary = Summary {
-                percentiles: Percentiles::part(&self.all, entry.percentiles.clone()),
+                percentiles: self.percentiles.row(row),
                 count: used.calls,
                 sum: used.microseconds,
             };
@@ -107,12 +100,8 @@ impl KnownPercentiles {
     }
 }
 
-fn place(all: &[(f64, f64)]) -> u32 {
-    u32::try_from(all.len()).unwrap_or(u32::MAX)
-}
-
-fn percentiles(field: Field<'_>) -> Vec<(f64, f64)> {
-    let mut percentiles: Vec<(f64, f64)> = field
+fn percentiles(field: Field<'_>) -> RankedValues {
+    let mut percentiles: RankedValues = field
         .record()
         .filter_map(|(name, value)| Some((number(name.strip_prefix('p')?)?, number(value)?)))
         .filter(|(percentile, _)| (0.0..=100.0).contains(percentile))
