@@ -1,7 +1,6 @@
 //! State that polls of one target pass on to the next poll, of any type. Pure.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A value that a collector remembers until the next poll.
@@ -16,14 +15,17 @@ impl Memo {
     }
 }
 
-/// The memos of earlier polls, at most one of each type.
+/// The memos of earlier polls, at most one of each type. There are only a few.
 #[derive(Clone, Debug, Default)]
-pub struct Remembered(HashMap<TypeId, Memo>);
+pub struct Remembered(Vec<Memo>);
 
 impl Remembered {
     /// Records a memo. Replaces the previous one of its type.
     pub fn record(&mut self, memo: Memo) {
-        self.0.insert(memo.0, memo);
+        match self.0.iter_mut().find(|known| known.0 == memo.0) {
+            Some(known) => *known = memo,
+            None => self.0.push(memo),
+        }
     }
 
     /// Returns whether nothing was remembered yet, because no poll has succeeded.
@@ -35,12 +37,18 @@ impl Remembered {
     /// Returns the remembered value of a type.
     #[must_use]
     pub fn get<T: Any>(&self) -> Option<&T> {
-        self.0.get(&TypeId::of::<T>())?.1.downcast_ref()
+        let mut memos = self.0.iter();
+        let memo = memos.find(|memo| memo.0 == TypeId::of::<T>());
+        memo?.1.downcast_ref()
     }
 }
 
 impl FromIterator<Memo> for Remembered {
     fn from_iter<I: IntoIterator<Item = Memo>>(memos: I) -> Self {
-        Self(memos.into_iter().map(|memo| (memo.0, memo)).collect())
+        let mut remembered = Self::default();
+        for memo in memos {
+            remembered.record(memo);
+        }
+        remembered
     }
 }
