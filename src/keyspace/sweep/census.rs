@@ -117,8 +117,9 @@ pub struct Census {
     idle: Option<IdleTimes>,
     /// Evicted keys that may be written again.
     ghosts: Ghosts,
-    /// Keys counted from key events; `None` if the configuration disables them.
-    events: Option<EventTotals>,
+    /// Keys counted from key events; `None` if the configuration disables them, as by default. Boxed,
+    /// so that it then takes no memory.
+    events: Option<Box<EventTotals>>,
     /// Counts from watches; `None` if the configuration disables them.
     watches: Option<WatchTotals>,
 }
@@ -182,7 +183,7 @@ impl Census {
             server_clock: WallClock::default(),
             idle: sweep.idle.then(IdleTimes::default),
             ghosts: Ghosts::default(),
-            events: (sweep.events != EventUse::Off).then(EventTotals::default),
+            events: (sweep.events != EventUse::Off).then(Box::default),
             watches: (!streams.is_empty()).then(|| WatchTotals::new(&streams)),
         }
     }

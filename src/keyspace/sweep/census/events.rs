@@ -43,11 +43,16 @@ impl Census {
         let panel = self.panel.as_ref();
         let panel = panel.filter(|_| self.sweeps_the_target || self.events.is_none());
         let begun = panel.filter(|panel| is_drawing && panel.has_begun());
-        let counted = self.events.as_ref().map(EventTotals::are_counted);
+        let counted = self.events.as_deref().map(EventTotals::are_counted);
         let counted = counted.unwrap_or_default();
         let mut places: BTreeSet<NamespacePlace> = BTreeSet::new();
         places.extend(begun.into_iter().flat_map(Panel::places));
-        places.extend(self.events.iter().flat_map(EventTotals::places));
+        places.extend(
+            self.events
+                .as_deref()
+                .into_iter()
+                .flat_map(EventTotals::places),
+        );
         if counted.contains(&true) {
             for database in self.keys.keys() {
                 places.extend(shown.iter().map(|namespace| (*database, *namespace)));
