@@ -92,6 +92,7 @@ impl Scrapers {
             let (id, is_established) = (scraper.id, scraper.in_a_row >= ESTABLISHED);
             if is_established {
                 self.kept.retain(|kept| kept.owner != Some(id));
+                self.kept.shrink_to_fit();
             } else {
                 self.keep(scrape, Some(id));
             }
@@ -117,6 +118,8 @@ impl Scrapers {
             let at = oldest.map_or(0, |(at, _)| at);
             self.known.swap_remove(at);
         }
+        // Nearly all targets have one.
+        self.known.reserve_exact(1);
         self.known.push(scraper);
     }
 
