@@ -13,6 +13,7 @@ pub mod families;
 mod half;
 mod horizon;
 mod reading;
+mod sample;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,8 @@ use half::MemoryUse;
 use horizon::Aged;
 pub use horizon::LruHorizon;
 pub use reading::{IdleReading, Policy, Uses};
+pub use sample::IdleSample;
+use sample::{PackedSample, Taken};
 pub use share::{IdleMemory, IdleShare};
 
 /// Maximum number of samples. At the maximum rate, they are those of the last seven minutes.
@@ -68,29 +71,10 @@ const HORIZONS_KNOWN: f64 = 2.0;
 /// resolution of one second.
 const GRACE: f64 = 2.0;
 
-/// The idle time of a key, in whole seconds, with its details.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct IdleSample {
-    /// Its database and namespace.
-    pub place: NamespacePlace,
-    /// Seconds since it was last used.
-    pub idle: f64,
-    /// Its memory in bytes, if it was queried.
-    pub bytes: Option<u64>,
-    /// Whether it has a TTL, if that was queried.
-    pub has_ttl: Option<bool>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Taken {
-    at: f64,
-    sample: IdleSample,
-}
-
 /// The sampled idle times of a server.
 #[derive(Debug, Default)]
 pub struct IdleTimes {
-    samples: VecDeque<Taken>,
+    samples: VecDeque<PackedSample>,
     /// Number of samples of each place.
     of_each: BTreeMap<NamespacePlace, u32>,
     /// The counters of the server, by time.
@@ -200,14 +184,14 @@ impl IdleTimes {
         }
         let of_it = self.of_each.entry(sample.place).or_default();
         *of_it = of_it.saturating_add(1);
-        self.samples.push_back(Taken { at: now, sample });
+        self.samples.push_back(Taken { at: now, sample }.into());
     }
 
     fn drop_first(&mut self) {
         let Some(first) = self.samples.pop_front() else {
             return;
         };
-        let place = first.sample.place;
+        let place = first.place;
         let left = self.of_each.get(&place).map_or(0, |of_it| of_it - 1);
         if left > 0 {
             self.of_each.insert(place, left);
@@ -251,7 +235,7 @@ impl IdleTimes {
     fn known(&self) -> impl Iterator<Item = Taken> {
         let known_for = self.known_for();
         self.samples.iter().map(move |taken| {
-            let mut taken = *taken;
+            let mut taken = Taken::from(*taken);
             // The limit is later now than when the key was queried.
             let limit = known_for - (self.now - taken.at) + GRACE;
             if taken.sample.idle > limit {
@@ -279,7 +263,10 @@ impl IdleTimes {
     /// Returns the longest idle time for which the idle memory is known.
     #[must_use]
     pub fn longest(&self) -> f64 {
-        let seen = self.samples.iter().map(|taken| taken.sample.idle);
+        let seen = self
+            .samples
+            .iter()
+            .map(|taken| Taken::from(*taken).sample.idle);
         let seen = seen.fold(0.0, f64::max);
         let uptime = self.reading.uptime.unwrap_or(0.0);
         self.known_for().min(uptime.max(seen))
@@ -381,7 +368,7 @@ impl IdleTimes {
 
     /// Drops the samples of places that have no series any more.
     pub fn retain(&mut self, is_shown: impl Fn(NamespaceId) -> bool) {
-        self.samples.retain(|taken| is_shown(taken.sample.place.1));
+        self.samples.retain(|taken| is_shown(taken.place.1));
         self.of_each
             .retain(|(_, namespace), _| is_shown(*namespace));
     }

@@ -25,39 +25,43 @@ struct LastLookups {
     details: VecDeque<KeptDetails>,
 }
 
-/// The TTL and the type of a key, in little memory.
+/// The TTL and the type of a key in one number: the TTL in milliseconds, times [`TYPES`], and the place
+/// of the type.
 #[derive(Clone, Copy, Debug)]
-struct KeptDetails {
-    /// In milliseconds; [`NEVER`] without a TTL, and [`UNKNOWN`] if it was not queried.
-    ttl: u64,
-    data_type: Option<DataType>,
-}
+struct KeptDetails(u64);
+
+/// The number of types, with an unknown one.
+const TYPES: u64 = 8;
 
 /// More than any TTL.
-const UNKNOWN: u64 = u64::MAX;
+const UNKNOWN: u64 = u64::MAX / TYPES;
 const NEVER: u64 = UNKNOWN - 1;
+const LONGEST: u64 = NEVER - 1;
 
 impl KeptDetails {
-    const fn of(details: Details) -> Self {
-        Self {
-            ttl: match details.expiry {
-                None => UNKNOWN,
-                Some(Expiry::Never) => NEVER,
-                Some(Expiry::In(milliseconds)) => milliseconds,
-            },
-            data_type: details.data_type,
-        }
+    fn of(details: Details) -> Self {
+        let ttl = match details.expiry {
+            None => UNKNOWN,
+            Some(Expiry::Never) => NEVER,
+            Some(Expiry::In(milliseconds)) => milliseconds.min(LONGEST),
+        };
+        let mut types = (0..).zip(DataType::ALL);
+        let known = types.find(|(_, data_type)| Some(*data_type) == details.data_type);
+        let place = known.map_or(TYPES - 1, |(place, _)| place);
+        Self(ttl * TYPES + place)
     }
 
-    const fn details(self) -> Details {
+    fn details(self) -> Details {
+        let mut types = (0..).zip(DataType::ALL);
+        let known = types.find(|(place, _)| *place == self.0 % TYPES);
         Details {
             memory: None,
-            expiry: match self.ttl {
+            expiry: match self.0 / TYPES {
                 UNKNOWN => None,
                 NEVER => Some(Expiry::Never),
                 milliseconds => Some(Expiry::In(milliseconds)),
             },
-            data_type: self.data_type,
+            data_type: known.map(|(_, data_type)| data_type),
         }
     }
 }
@@ -118,6 +122,31 @@ mod tests {
             expiry: Some(expiry),
             data_type: Some(DataType::Hash),
         }
+    }
+
+    #[test]
+    fn kept_details_read_back() {
+        let expiries = [
+            None,
+            Some(Expiry::Never),
+            Some(Expiry::In(0)),
+            Some(Expiry::In(LONGEST)),
+        ];
+        let types = DataType::ALL.into_iter().map(Some).chain([None]);
+        for (data_type, expiry) in types.flat_map(|one| expiries.map(|expiry| (one, expiry))) {
+            let details = Details {
+                memory: None,
+                expiry,
+                data_type,
+            };
+            assert_eq!(KeptDetails::of(details).details(), details);
+        }
+        let longer = Details {
+            expiry: Some(Expiry::In(u64::MAX)),
+            ..Details::default()
+        };
+        let kept = KeptDetails::of(longer).details();
+        assert_eq!(kept.expiry, Some(Expiry::In(LONGEST)));
     }
 
     #[test]
