@@ -264,7 +264,7 @@ const MEASURED_ENOUGH: f64 = 0.95;
 
 fn may_hide_memory(tally: &Tally, now: LivingKeys) -> bool {
     let measured = float(tally.memory.count) * now.survival;
-    let strings = tally.types.first().copied().unwrap_or(0);
+    let strings = u64::from(tally.types.first().copied().unwrap_or(0));
     let has_aggregates = strings < tally.typed() || tally.typed() == 0;
     measured < MEASURED_ENOUGH * now.keys.value || has_aggregates
 }

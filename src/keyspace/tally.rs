@@ -123,7 +123,8 @@ pub struct Details {
     pub data_type: Option<DataType>,
 }
 
-/// Counts of the keys of one namespace in one database.
+/// Counts of the keys of one namespace in one database. There is one for each segment that was visited,
+/// so the counts of parts are small. They stop at four billion keys, the maximum of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Keys whose names were seen.
@@ -137,7 +138,7 @@ pub struct Tally {
     /// Known TTLs of the keys.
     pub expiry: Expiries,
     /// Number of keys of each type, in the order of [`DataType::ALL`].
-    pub types: [u64; DataType::ALL.len()],
+    pub types: [u32; DataType::ALL.len()],
 }
 
 /// Memory of the keys with known memory.
@@ -150,7 +151,7 @@ pub struct KnownMemory {
     /// Sum of the squares of their bytes.
     pub squares: u128,
     /// Number of keys in each bucket of [`SIZE_EDGES`], not cumulative, without larger keys.
-    pub buckets: [u64; SIZE_EDGES.len()],
+    pub buckets: [u32; SIZE_EDGES.len()],
     largest: Vec<u64>,
 }
 
@@ -166,7 +167,7 @@ pub struct Expiries {
     /// Longest of these TTLs, in milliseconds.
     pub longest: Option<u64>,
     /// Number of keys in each bucket of [`TTL_EDGES`], not cumulative, without longer TTLs.
-    pub buckets: [u64; TTL_EDGES.len()],
+    pub buckets: [u32; TTL_EDGES.len()],
     /// Keys whose remaining TTL exceeds the maximum of their policy.
     pub max_broken: u64,
 }
@@ -224,7 +225,7 @@ impl Tally {
     pub fn typed(&self) -> u64 {
         self.types
             .iter()
-            .fold(0, |sum, count| sum.saturating_add(*count))
+            .fold(0, |sum, count| sum + u64::from(*count))
     }
 }
 
@@ -310,13 +311,13 @@ fn bucket(edges: &[Edge], value: u64) -> Option<usize> {
     edges.iter().position(|edge| value <= edge.at)
 }
 
-fn raise(counts: &mut [u64], place: Option<usize>) {
+fn raise(counts: &mut [u32], place: Option<usize>) {
     if let Some(count) = place.and_then(|place| counts.get_mut(place)) {
         *count = count.saturating_add(1);
     }
 }
 
-fn add_each(counts: &mut [u64], others: &[u64]) {
+fn add_each(counts: &mut [u32], others: &[u32]) {
     for (count, other) in counts.iter_mut().zip(others) {
         *count = count.saturating_add(*other);
     }

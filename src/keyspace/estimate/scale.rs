@@ -46,7 +46,7 @@ pub(super) fn types(tally: &Tally, keys: u64) -> Option<[u64; 7]> {
     if tally.typed() == 0 {
         return None;
     }
-    apportion(keys, &tally.types).try_into().ok()
+    apportion(keys, &tally.types.map(u64::from)).try_into().ok()
 }
 
 pub(super) fn ttl_histogram(expiry: &Expiries, keys: u64) -> Option<Histogram> {
@@ -78,7 +78,7 @@ pub(super) fn size_histogram(sizes: &KnownMemory, keys: u64, sum: f64) -> Option
 /// Scales the cumulative counts instead of each bucket, so that rounding errors do not add up.
 fn histogram(
     edges: &'static [Edge],
-    buckets: &[u64],
+    buckets: &[u32],
     (seen, keys): (u64, u64),
     count: u64,
     sum: f64,
@@ -87,7 +87,7 @@ fn histogram(
     let counts = buckets
         .iter()
         .map(|bucket| {
-            below = below.saturating_add(*bucket);
+            below = below.saturating_add((*bucket).into());
             scale(below, seen, keys, false).unwrap_or(0).min(count)
         })
         .collect();
