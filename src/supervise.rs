@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
+use std::thread;
 
 use tokio::time::sleep;
 use tracing::error;
@@ -22,11 +23,15 @@ pub async fn supervise<Task: Future<Output = ()>>(
     task: impl Fn(bool) -> Task,
 ) {
     let mut is_restart = false;
-    while let Err(broken) = run_once(&task, is_restart).await {
+    while let Err(panic) = run_once(&task, is_restart).await {
         // Isolated from the restart: the task continues even if the report panics.
         let report = || {
             on_break();
-            error!(name, broken, "a task panicked; it restarts");
+            error!(
+                name,
+                broken = message(&*panic),
+                "a task panicked; it restarts"
+            );
         };
         let _ = catch_unwind(AssertUnwindSafe(report));
         sleep(backoff::FIRST).await;
@@ -34,20 +39,17 @@ pub async fn supervise<Task: Future<Output = ()>>(
     }
 }
 
-/// Runs a task until it completes, or returns the message of its panic. It is no task of its own for
-/// the runtime: thousands of targets have several.
+/// Runs a task until it completes or panics. It does not become another task of the runtime, because
+/// thousands of targets have several.
 async fn run_once<Task: Future<Output = ()>>(
     task: impl Fn(bool) -> Task,
     is_restart: bool,
-) -> Result<(), String> {
+) -> thread::Result<()> {
     let mut running = pin!(async { task(is_restart).await });
     poll_fn(|context| {
         // After a panic, the future is not polled again.
         let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)));
-        match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(panic) => Poll::Ready(Err(message(&*panic).to_owned())),
-        }
+        polled.map_or_else(|panic| Poll::Ready(Err(panic)), |polled| polled.map(Ok))
     })
     .await
 }

@@ -316,7 +316,7 @@ fn load_as_float(count: &AtomicU64) -> f64 {
     count.map_or(f64::INFINITY, f64::from)
 }
 
-/// What one exporter costs.
+/// The costs of one exporter.
 #[derive(Debug, Default)]
 struct Costs {
     /// CPU time of Redis and of the exporter in each window, in shares of a core.

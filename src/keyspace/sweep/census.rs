@@ -117,8 +117,8 @@ pub struct Census {
     idle: Option<IdleTimes>,
     /// Evicted keys that may be written again.
     ghosts: Ghosts,
-    /// Keys counted from key events; `None` if the configuration disables them, as by default. Boxed,
-    /// so that it then takes no memory.
+    /// Keys counted from key events; `None` by default, if the configuration does not enable them.
+    /// Boxed, so that it then takes no memory.
     events: Option<Box<EventTotals>>,
     /// Counts from watches; `None` if the configuration disables them.
     watches: Option<WatchTotals>,
