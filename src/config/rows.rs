@@ -259,7 +259,7 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.each.sweep.delimiter, delimiter(v)))).each().flag("sweep.delimiter", "REDIS_EXPORTER_SWEEP_DELIMITER"),
     row("sweep.max_groups", Number, "100", "Maximum number of exported groups if no namespaces are declared",
         Value(|d, v| put(&mut d.each.sweep.max_groups, whole(v, 1, 1000)))).each().flag("sweep.max-groups", "REDIS_EXPORTER_SWEEP_MAX_GROUPS"),
-    row("sweep.largest_keys", Number, "0", "Number of largest keys to export by name",
+    row("sweep.largest_keys", Number, "0", "Number of largest keys to export by name, of those that a pass measures, which is a sample of a large keyspace",
         Value(|d, v| put(&mut d.each.sweep.largest_keys, whole(v, 0, 1000)))).each().flag("sweep.largest-keys", "REDIS_EXPORTER_SWEEP_LARGEST_KEYS"),
     row("sweep.panel", Switch, "true", "Whether to follow sampled keys to find out which namespaces lose keys",
         Value(|d, v| put(&mut d.each.sweep.panel, switch(v)))).each().flag("sweep.panel", "REDIS_EXPORTER_SWEEP_PANEL"),

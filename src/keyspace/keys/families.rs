@@ -9,7 +9,7 @@ mod rows {
     use super::{Family, Kind, Unit, source};
 
     /// Memory of a key that is exported by name.
-    pub static MEMORY: Family<2> = Family::gauge("redis_key_memory_usage_bytes", &["db", "key"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of a key: keys of keys.check and keys.check_single, and the largest keys of the last pass.");
+    pub static MEMORY: Family<2> = Family::gauge("redis_key_memory_usage_bytes", &["db", "key"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of a key: keys of keys.check and keys.check_single, and the largest keys that the last pass has measured.");
     /// Size of a key that is exported by name.
     pub static SIZE: Family<2> = Family::gauge("redis_key_size", &["db", "key"], source("STRLEN, LLEN, SCARD, ZCARD, HLEN, XLEN, ARCOUNT", ""), Unit::One, "Bytes of a string or HyperLogLog, or elements of any other key; absent if the key does not exist.");
     /// A numeric value.
