@@ -210,8 +210,14 @@ fn page_works_without_scripts() {
 
 #[test]
 fn page_is_accessible_at_all_sizes() {
-    let server = RedisServer::start(&["--maxmemory", "2mb"]);
+    // Each command is slow, so that the slow ones have all of their columns.
+    let arguments = ["--maxmemory", "2mb", "--slowlog-log-slower-than", "0"];
+    let server = RedisServer::start(&arguments);
     let exporter = exporter(&server);
+    until(LONG, "slow commands of the exporter", || {
+        let page = exporter.get("/targets/cache").text();
+        page.contains(" of the exporter</small>").then_some(())
+    });
     let browser = Browser::start();
     let folder = folder();
     for (name, path) in [
