@@ -18,6 +18,9 @@ use crate::quantity;
 /// Maximum length of a namespace's name, in characters.
 pub const NAME_MAX: usize = 40;
 
+/// The same in a table that is too wide otherwise.
+const NAME_MIN: usize = 16;
+
 /// Space between two columns.
 const GAP: &str = "  ";
 
@@ -47,6 +50,9 @@ const HEADINGS: [&str; 14] = [
 /// Index of the column that is omitted if there is only one database.
 const DATABASE: usize = 1;
 
+const MEMORY: usize = 4;
+const NO_TTL: usize = 8;
+
 /// Index of the bars of the shares of the memory, which only terminals get.
 const BARS: usize = 5;
 
@@ -59,14 +65,21 @@ const IF_KNOWN: [usize; 5] = [7, 9, 10, 11, VIOLATIONS];
 /// Indexes of the columns that are omitted, in this order, while the table is too wide.
 const IF_NARROW: [usize; 8] = [6, 13, 3, 10, 9, BARS, 11, 7];
 
+/// Indexes of the columns whose errors are omitted then, in this order.
+const IF_NARROWER: [usize; 3] = [MEMORY, NO_TTL, VIOLATIONS];
+
+/// Between a number and its error.
+const ERROR: &str = " ± ";
+
 type TableRow = [String; HEADINGS.len()];
 
 /// Returns the heading, the table with its total, and notes on how to read it.
 #[must_use]
 pub fn text(report: &Report, layout: &Layout) -> String {
     let mut text = heading(report, layout);
-    let lines = lines(report, layout);
+    let mut lines = lines(report, layout);
     let columns = choose(&lines, report.databases.len() > 1, layout);
+    shorten(&mut lines, &columns.shown, layout);
     if !report.rows.is_empty() {
         text.push('\n');
         text.push_str(&aligned(&lines, &columns.shown, layout));
@@ -292,19 +305,42 @@ fn choose(lines: &[TableRow], with_database: bool, layout: &Layout) -> Columns {
     shown.retain(|place| *place != DATABASE || with_database);
     shown.retain(|place| *place != BARS || (layout.is_terminal && has_values(place)));
     shown.retain(|place| !IF_KNOWN.contains(place) || has_values(place));
-    let widths = widths(lines);
-    let is_wide = |shown: &[usize]| {
-        let each = shown.iter().filter_map(|place| widths.get(*place));
-        each.map(|width| width + GAP.len()).sum::<usize>() > layout.width + GAP.len()
-    };
     let mut left_out = Vec::new();
     for narrower in IF_NARROW {
-        if is_wide(&shown) && shown.contains(&narrower) {
+        if is_wide(lines, &shown, layout) && shown.contains(&narrower) {
             shown.retain(|place| *place != narrower);
             left_out.push(narrower);
         }
     }
     Columns { shown, left_out }
+}
+
+fn is_wide(lines: &[TableRow], shown: &[usize], layout: &Layout) -> bool {
+    let widths = widths(lines);
+    let each = shown.iter().filter_map(|place| widths.get(*place));
+    each.map(|width| width + GAP.len()).sum::<usize>() > layout.width + GAP.len()
+}
+
+/// Omits errors, and then the ends of names, while the table is too wide. The JSON document has them.
+fn shorten(lines: &mut [TableRow], shown: &[usize], layout: &Layout) {
+    for place in IF_NARROWER {
+        if !is_wide(lines, shown, layout) {
+            return;
+        }
+        for cell in lines.iter_mut().filter_map(|line| line.get_mut(place)) {
+            if let Some((value, _)) = cell.split_once(ERROR) {
+                *cell = value.to_owned();
+            }
+        }
+    }
+    for most in (NAME_MIN..NAME_MAX).rev() {
+        if !is_wide(lines, shown, layout) {
+            return;
+        }
+        for cell in lines.iter_mut().filter_map(|line| line.first_mut()) {
+            *cell = one_line(cell, most);
+        }
+    }
 }
 
 /// Aligns the cells of the lines: names and bars to the left, numbers to the right.
@@ -554,6 +590,33 @@ Notable:
         );
         // A Chinese character takes two cells, so the columns are aligned.
         assert_eq!(widths.first(), widths.get(1), "{plain}");
+    }
+
+    /// As after a pass that measured a sample of millions of keys.
+    #[test]
+    fn table_with_long_names_and_large_errors_fits() {
+        let mut rows = vec![row(
+            "checkout:sessions:by:customer:id",
+            0,
+            2_345_678,
+            1.536e9,
+        )];
+        for row in &mut rows {
+            row.ttl.required = true;
+            row.estimate.keys.error = 123_456.0;
+            if let Some(memory) = &mut row.estimate.memory {
+                memory.error = 0.1 * memory.value;
+            }
+            if let Some(without) = &mut row.estimate.without_ttl {
+                (without.value, without.error) = (1_234_567.0, 123_456.0);
+            }
+        }
+        let text = text(&report(rows), &TERMINAL);
+        let plain = text.replace("\u{1b}[0m", "").replace("\u{1b}[1m", "");
+        let plain = plain.replace("\u{1b}[36m", "").replace("\u{1b}[31m", "");
+        let widest = plain.lines().map(width).max();
+        assert!(widest <= Some(80), "{widest:?}\n{plain}");
+        assert!(plain.contains("2,345,678 ± 123,456"), "{plain}");
     }
 
     #[test]
