@@ -20,6 +20,9 @@ const SKIPPED_MAX: usize = 10;
 
 const HEADINGS: [&str; 6] = ["NAMESPACE", "DB", "KEYS", "MEMORY", "SHARE", "NO TTL"];
 
+/// Indexes of the columns whose errors are omitted, in this order, while the table is too wide.
+const IF_NARROW: [usize; 3] = [3, 5, 2];
+
 type Cells = [String; HEADINGS.len()];
 
 /// Returns the table of changes, and notes on how to read it. `target` is that of this pass.
@@ -106,12 +109,17 @@ fn table(changes: &[NamespaceChange], layout: &Layout) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(changes.iter().take(layout.rows).map(cells));
     let is_shown = |place: usize| place != 1 || has_databases;
-    let widths: Vec<usize> = (0..HEADINGS.len())
-        .map(|place| {
-            let cells = lines.iter().filter_map(|line| line.get(place));
-            cells.map(|cell| cell.width()).max().unwrap_or(0)
-        })
-        .collect();
+    for place in IF_NARROW {
+        let each = widths(&lines).into_iter().enumerate();
+        let each = each.filter(|(place, _)| is_shown(*place));
+        let all: usize = each.map(|(_, width)| width + GAP.len()).sum();
+        if all > layout.width + GAP.len() {
+            for cell in lines.iter_mut().filter_map(|line| line.get_mut(place)) {
+                *cell = without_error(cell);
+            }
+        }
+    }
+    let widths = widths(&lines);
     let mut text = String::new();
     for (index, line) in lines.iter().enumerate() {
         let mut written = String::new();
@@ -133,6 +141,24 @@ fn table(changes: &[NamespaceChange], layout: &Layout) -> String {
         text.push('\n');
     }
     text
+}
+
+fn widths(lines: &[Cells]) -> Vec<usize> {
+    let width = |place: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(place));
+        cells.map(|cell| cell.width()).max().unwrap_or(0)
+    };
+    (0..HEADINGS.len()).map(width).collect()
+}
+
+/// Returns the change alone, with its mark or the space for one.
+fn without_error(cell: &str) -> String {
+    let Some((value, _)) = cell.split_once(" ± ") else {
+        return cell.to_owned();
+    };
+    let space = " ".repeat(MARK.len());
+    let end = if cell.ends_with(MARK) { MARK } else { &space };
+    format!("{value}{end}")
 }
 
 fn cells(change: &NamespaceChange) -> Cells {
@@ -207,6 +233,24 @@ One other namespace did not change.
 * marks changes that exceed their 95% confidence interval. SHARE changes in percentage points.
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn narrow_table_omits_errors() {
+        let narrow = Layout {
+            width: 76,
+            ..Layout::PLAIN
+        };
+        let mut comparison = comparison();
+        let change = &mut comparison.changes[0];
+        change.keys.error = 150.0;
+        change.memory.as_mut().unwrap().error = 50_000.0;
+        let wide = text(&comparison, "cache", &Layout::PLAIN);
+        assert!(wide.contains("+100.0 KiB ± 48.8 KiB *"), "{wide}");
+        let text = text(&comparison, "cache", &narrow);
+        assert!(text.contains("+200 ± 150 *  +100.0 KiB *  +13.2"), "{text}");
+        let widest = text.lines().map(|line| line.width()).max();
+        assert!(widest <= Some(76), "{text}");
     }
 
     #[test]
