@@ -49,6 +49,8 @@ pub struct TargetSource {
     pub max_targets: usize,
     /// Users and passwords by host. The first match wins.
     pub credentials: Arc<[Credential]>,
+    /// Whether other processes watch some of the targets.
+    pub is_shared: bool,
 }
 
 /// The origin of the list of a source.
@@ -239,6 +241,7 @@ fn complete_source(
         interval,
         max_targets: usize::try_from(source.max_targets).unwrap_or(usize::MAX),
         credentials: draft.top.credentials.clone().into(),
+        is_shared: false,
     })
 }
 

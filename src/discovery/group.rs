@@ -47,6 +47,8 @@ struct Knowledge {
     swept: SweptMembers,
     /// The command that returns how nodes want to be reached.
     details: DetailCommand,
+    /// Whether a sentinel rejects the command for the state of the primary.
+    is_state_denied: bool,
     allowed: Arc<AllowedAddresses>,
     quick_left: u32,
     /// The server that has replied to the last query.
@@ -92,7 +94,7 @@ async fn query_repeatedly(
                     before.clone_from(&known.contact);
                     is_other
                 });
-                take(discover, &mut known, members);
+                take(source, discover, &mut known, members);
                 reporter.list(listing(source, discover, &known)).await;
                 let interval = known.pause(source.interval);
                 known.rest(interval).await;
@@ -122,7 +124,7 @@ pub(super) async fn read(
 ) -> Result<Listing, SourceError> {
     let mut known = Knowledge::of(discover);
     let members = query(source, discover, &mut known).await?;
-    take(discover, &mut known, members);
+    take(source, discover, &mut known, members);
     Ok(listing(source, discover, &known))
 }
 
@@ -163,7 +165,7 @@ async fn query(
     discover: &Discover,
     known: &mut Knowledge,
 ) -> Result<Vec<TopologyMember>, Failure> {
-    let mut best: Option<(Authority, Vec<TopologyMember>)> = None;
+    let mut best: Option<(Authority, Vec<TopologyMember>, &Endpoint)> = None;
     let mut first_failure: Option<Failure> = None;
     let spares = spares(source, discover, known);
     let contacts = discover.seeds.iter().chain(&spares).enumerate();
@@ -175,8 +177,11 @@ async fn query(
                 known.contact = Some(contact.clone());
                 return Ok(members);
             }
-            Ok(view) if best.as_ref().is_none_or(|best| best.0 < view.0) => best = Some(view),
-            Ok(_) => {}
+            Ok((authority, members)) => {
+                if best.as_ref().is_none_or(|best| best.0 < authority) {
+                    best = Some((authority, members, contact));
+                }
+            }
             Err(failure) => {
                 let detail = format!("{}: {}", contact.address.default_name(), failure.detail);
                 // A server that replied explains more than one that is down.
@@ -190,7 +195,10 @@ async fn query(
         }
     }
     match (best, first_failure) {
-        (Some((_, members)), _) => Ok(members),
+        (Some((_, members, contact)), _) => {
+            known.contact = Some(contact.clone());
+            Ok(members)
+        }
         (None, Some(failure)) => Err(failure),
         (None, None) => Err(Failure::new(Reason::Other, "there is no server to query")),
     }
@@ -273,7 +281,12 @@ fn may_be_dialed(endpoint: &Endpoint, at: &HostPort) -> bool {
 }
 
 /// Takes the members of a view, and chooses those that are swept.
-fn take(discover: &Discover, known: &mut Knowledge, reported: Vec<TopologyMember>) {
+fn take(
+    source: &TargetSource,
+    discover: &Discover,
+    known: &mut Knowledge,
+    reported: Vec<TopologyMember>,
+) {
     let before = known.settled.members().to_vec();
     known.settled.take(with_seed(discover, reported));
     let is_same = before == known.settled.members();
@@ -281,20 +294,30 @@ fn take(discover: &Discover, known: &mut Knowledge, reported: Vec<TopologyMember
         known.quick_left = QUICK_QUERIES;
     }
     let polled: Vec<_> = polled(discover, known).cloned().collect();
+    if source.is_shared {
+        // Processes with different memories would sweep two members of a shard, or none.
+        known.swept.clear();
+    }
     known.swept = swept::choose(&polled, discover.sweep, &known.swept);
 }
 
 /// Adds the configured server of a replication group that its primary does not list, because it is
 /// down.
 fn with_seed(discover: &Discover, mut reported: Vec<TopologyMember>) -> Vec<TopologyMember> {
-    let seed = discover.seeds.first().map(|seed| &seed.address);
-    if let (GroupKind::Replicas, Some(Address::Tcp { host, port, .. })) = (&discover.kind, seed)
-        && let Some(at) = HostPort::new(host, *port)
+    if let (GroupKind::Replicas, Some(at)) = (&discover.kind, first_seed(discover))
         && !reported.iter().any(|member| member.at == at)
     {
         reported.push(replication::unlisted(at));
     }
     reported
+}
+
+/// Returns the address of the configured server.
+fn first_seed(discover: &Discover) -> Option<HostPort> {
+    match &discover.seeds.first()?.address {
+        Address::Tcp { host, port, .. } => HostPort::new(host, *port),
+        Address::Unix(_) => None,
+    }
 }
 
 fn polled<'a>(

@@ -10,12 +10,12 @@ use crate::info::Info;
 /// Number of characters of a shard's id in labels.
 const SHARD_ID_CHARS: usize = 8;
 
-/// How much a node knows about its cluster.
+/// How much a server knows about its group. The greatest one wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Authority {
-    /// Whether the node reports that all slots are served.
+    /// Whether a node reports that all slots are served, or a sentinel that its primaries are up.
     pub is_ok: bool,
-    /// The configuration epoch of the cluster, which grows with each failover.
+    /// The configuration epoch, which grows with each failover.
     pub epoch: u64,
 }
 

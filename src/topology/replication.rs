@@ -1,5 +1,6 @@
 //! Reads the replicas of a primary from its INFO. Pure.
 
+use super::cluster::Authority;
 use super::sentinel::member;
 use super::{AddressMap, HostPort, MEMBERS_MAX, MemberRole, TopologyMember, distinct};
 use crate::info::Info;
@@ -43,6 +44,38 @@ pub fn read(text: &str, dialed: &HostPort, map: &AddressMap) -> Option<Replicati
     )))
 }
 
+/// Returns how much a primary knows about its group, compared with what is known of it. The most
+/// replicas win, then the known primary.
+///
+/// A primary without known replicas, or without any beside another primary, may have restarted after
+/// a failover. The first seed stays a member without being listed, so it may be missing.
+#[must_use]
+pub fn authority(
+    members: &[TopologyMember],
+    known: &[TopologyMember],
+    first_seed: Option<&HostPort>,
+) -> Authority {
+    let is_replica = |member: &&TopologyMember| member.role == MemberRole::Replica;
+    let replicas = members.iter().filter(is_replica).count();
+    let is_down_seed =
+        |member: &TopologyMember| member.is_failing && first_seed == Some(&member.at);
+    let is_listed = |other: &TopologyMember| members.iter().any(|member| member.at == other.at);
+    let lacks = |member: &TopologyMember| !is_listed(member) && !is_down_seed(member);
+    let counts = |member: &TopologyMember| replicas == 0 || is_replica(&member);
+    let has_known_primary = known.iter().any(|member| {
+        let is_primary = !is_replica(&member) && !member.is_failing;
+        is_primary
+            && members
+                .iter()
+                .any(|own| own.at == member.at && !is_replica(&own))
+    });
+    let replicas = u64::try_from(replicas).unwrap_or(u64::MAX);
+    Authority {
+        is_ok: !known.iter().any(|member| counts(member) && lacks(member)),
+        epoch: replicas.saturating_mul(2) + u64::from(has_known_primary),
+    }
+}
+
 /// Returns a member that its primary does not list: it is down, or it has another primary now.
 #[must_use]
 pub fn unlisted(at: HostPort) -> TopologyMember {
@@ -80,6 +113,50 @@ mod tests {
             ("p:6379".to_owned(), MemberRole::Primary, false),
         ];
         assert_eq!(seen, expected);
+    }
+
+    fn group(primary: &str, replicas: &[&str]) -> Vec<TopologyMember> {
+        let at = |text: &str| HostPort::parse(text).unwrap();
+        let replica = |text: &&str| member(at(text), MemberRole::Replica, false, true);
+        let own = member(at(primary), MemberRole::Primary, false, false);
+        replicas.iter().map(replica).chain([own]).collect()
+    }
+
+    #[test]
+    fn lone_primary_is_doubtful_after_a_failover() {
+        let seed = HostPort::parse("p:1").unwrap();
+        let known_after = |members: Vec<TopologyMember>| {
+            let unlisted = unlisted(seed.clone());
+            members.into_iter().chain([unlisted]).collect::<Vec<_>>()
+        };
+        let of = |members: &[TopologyMember], known: &[TopologyMember]| {
+            authority(members, known, Some(&seed))
+        };
+        for replicas in [&["r2:1"][..], &[]] {
+            let (lone, new) = (group("p:1", &[]), group("r1:1", replicas));
+            let known = known_after(new.clone());
+            let (doubtful, sure) = (of(&lone, &known), of(&new, &known));
+            assert!(!doubtful.is_ok && sure.is_ok, "{replicas:?}");
+            assert!(doubtful < sure && doubtful.epoch < sure.epoch);
+        }
+        // Nothing is known at first.
+        assert!(of(&group("p:1", &[]), &[]).is_ok);
+    }
+
+    #[test]
+    fn primary_without_a_known_replica_is_compared_with_others() {
+        let seed = HostPort::parse("p:1").unwrap();
+        let known = group("p:1", &["r1:1", "r2:1"]);
+        let of = |members: &[TopologyMember]| authority(members, &known, Some(&seed));
+        assert!(of(&known).is_ok);
+        assert!(of(&group("p:1", &["r1:1", "r2:1", "r3:1"])).is_ok);
+        // The replica has left: its primary still has more replicas, or is the known one.
+        let left = group("r2:1", &[]);
+        assert!(!of(&group("p:1", &["r1:1"])).is_ok && !of(&left).is_ok);
+        assert!(of(&group("p:1", &["r1:1"])) > of(&left));
+        assert!(of(&group("p:1", &[])) > of(&left));
+        // The same primary by another address.
+        assert!(of(&group("10.0.0.1:1", &["r1:1", "r2:1"])).is_ok);
     }
 
     #[test]

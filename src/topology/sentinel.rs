@@ -1,5 +1,6 @@
 //! Reads what a sentinel reports about primaries and their replicas. Pure.
 
+use super::cluster::Authority;
 use super::{AddressMap, HostPort, MEMBERS_MAX, MemberRole, ONLY_SHARD, TopologyMember, distinct};
 use crate::reply::Reply;
 
@@ -20,6 +21,34 @@ pub struct MonitoredPrimary {
     pub name: String,
     /// Its address.
     pub at: HostPort,
+    /// How much the sentinel knows about it.
+    pub authority: Authority,
+}
+
+/// Reads the fields of a primary in the reply to SENTINEL MASTER or MASTERS. A primary that the
+/// sentinel considers down may have a successor that other sentinels know.
+#[must_use]
+pub fn authority(fields: &Reply) -> Authority {
+    let text = |name: &str| fields.value_of(name).and_then(Reply::text);
+    let flags = text("flags").unwrap_or_default();
+    let epoch = text("config-epoch").and_then(|epoch| epoch.parse().ok());
+    Authority {
+        is_ok: !flags
+            .split(',')
+            .any(|flag| ["s_down", "o_down"].contains(&flag)),
+        epoch: epoch.unwrap_or(0),
+    }
+}
+
+/// Returns how much a sentinel knows about all its primaries. An epoch is newer than those of all
+/// earlier failovers of other primaries.
+#[must_use]
+pub fn authority_of_all(primaries: &[MonitoredPrimary]) -> Authority {
+    let all = || primaries.iter().map(|primary| primary.authority);
+    Authority {
+        is_ok: all().all(|one| one.is_ok),
+        epoch: all().map(|one| one.epoch).max().unwrap_or(0),
+    }
 }
 
 /// Maximum length of a name. Each member of a group has a copy of it.
@@ -37,6 +66,7 @@ pub fn primaries(reply: &Reply) -> Vec<MonitoredPrimary> {
         Some(MonitoredPrimary {
             name: name.into_owned(),
             at: HostPort::new(&text("ip")?, text("port")?.parse().ok()?)?,
+            authority: authority(fields),
         })
     });
     primaries.collect()
@@ -167,6 +197,28 @@ mod tests {
         let expected = [("cache", "10.0.0.1:6379"), ("jobs", "jobs.internal:6380")];
         assert_eq!(found, expected.map(|(name, at)| (name, at.to_owned())));
         assert!(primaries(&Reply::Nil).is_empty());
+    }
+
+    #[test]
+    fn primary_that_is_down_makes_a_view_doubtful() {
+        let one = |flags, epoch| {
+            let words = ["flags", flags, "config-epoch", epoch, "name", "m"];
+            list(&[&words[..], &["ip", "h", "port", "1"]].concat())
+        };
+        let up = authority(&one("master", "3"));
+        assert_eq!((up.is_ok, up.epoch), (true, 3));
+        for flags in ["s_down,master", "master,s_down,o_down", "o_down"] {
+            let down = authority(&one(flags, "9"));
+            assert_eq!((down.is_ok, down.epoch), (false, 9), "{flags}");
+            assert!(down < up, "{flags}");
+        }
+        // It is not connected right after a failover either.
+        assert!(authority(&one("master,disconnected", "x")).is_ok);
+        let all = |replies| authority_of_all(&primaries(&Reply::List(replies)));
+        let mixed = all(vec![one("master", "3"), one("s_down,master", "2")]);
+        assert_eq!((mixed.is_ok, mixed.epoch), (false, 3));
+        let healthy = all(vec![one("master", "3"), one("master", "4")]);
+        assert_eq!((healthy.is_ok, healthy.epoch), (true, 4));
     }
 
     #[test]

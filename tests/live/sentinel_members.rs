@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::support::redis::Client;
+use crate::support::sweep::{FULL_SPEED, NAMESPACES};
 use crate::support::wait::LONG;
 use crate::support::{Exporter, Launch, Page, RedisServer, until};
 
@@ -228,6 +229,44 @@ fn unknown_name_gets_a_clear_error() {
     assert_eq!(sentinel.info("total_error_replies").as_deref(), Some("0"));
 }
 
+/// Returns a sentinel that monitors one primary.
+fn sentinel_of(port: u16) -> RedisServer {
+    RedisServer::sentinel(&format!(
+        "sentinel monitor main 127.0.0.1 {port} 1\nsentinel down-after-milliseconds main 500"
+    ))
+}
+
+#[test]
+fn stale_sentinel_does_not_hide_the_others() {
+    let server = RedisServer::start(&[]);
+    let (stale, healthy) = (sentinel_of(1), sentinel_of(server.port));
+    until(LONG, "the stale sentinel to notice", || {
+        let fields = stale.ask(&["SENTINEL", "MASTER", "main"]);
+        fields.contains("s_down").then_some(())
+    });
+    for primary in ["primary: main, ", ""] {
+        let exporter = Launch::configured(&format!(
+            "targets:\n- name: main\n  url: '{}'\n  \
+             discover: {{ kind: sentinel, {primary}interval: 1s, seeds: ['{}'] }}\n",
+            stale.url(),
+            healthy.address()
+        ))
+        .start();
+        let page = exporter.until("the server", |page| targets(page, 1.0).len() == 1);
+        assert!(page.0.contains(&server.address()), "{primary}");
+        assert!(targets(&page, 0.0).is_empty(), "{primary}");
+    }
+    // The view of a single sentinel is used in any case.
+    let exporter = Launch::configured(&format!(
+        "targets: [{{ name: main, url: '{}', discover: {{ kind: sentinel, primary: main }} }}]\n",
+        stale.url()
+    ))
+    .start();
+    exporter.until("the primary that is down", |page| {
+        targets(page, 0.0).contains("main/127.0.0.1:1")
+    });
+}
+
 #[test]
 fn all_primaries_of_a_sentinel_are_polled() {
     let cache = RedisServer::start(&[]);
@@ -299,6 +338,108 @@ fn primary_names_its_replicas() {
     exporter.until("the replica to vanish", |page| !page.0.contains(&name));
     // A poll may time out on a busy machine.
     exporter.until("the others", |page| targets(page, 1.0) == names(&servers));
+}
+
+/// Names of the same group. Chance decides which process watches each of their servers.
+const SHARED_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// Returns the keys of a group on the pages of two processes.
+fn keys_of(pages: &[Page], name: &str, servers: &[RedisServer]) -> f64 {
+    let keys = pages.iter().flat_map(|page| {
+        servers.iter().flat_map(move |server| {
+            let target = format!("{name}/{}", server.address());
+            page.all("redis_key_namespace_keys", &[("target", &target)])
+        })
+    });
+    keys.sum()
+}
+
+/// The first process has swept another replica before the second one started.
+#[test]
+fn processes_that_share_a_group_sweep_one_member() {
+    let primary = RedisServer::start(&SETTINGS);
+    for key in 0..100 {
+        primary.ask_as(PASSWORD, &["SET", &format!("session:{key}"), "1"]);
+    }
+    let replicas = [replica_of(&primary), replica_of(&primary)];
+    let mut servers: Vec<RedisServer> = [primary].into_iter().chain(replicas).collect();
+    servers[1..].sort_by_key(|server| server.port);
+    let groups = SHARED_NAMES.map(|name| {
+        format!(
+            "- {{ name: {name}, url: '{}', password: {PASSWORD}, discover: {{ kind: replicas, interval: 1s }} }}\n",
+            servers[0].url()
+        )
+    });
+    let start = |shard: &str| {
+        Launch::configured(&format!(
+            "shard: {shard}\npoll: {{ interval: 1s }}\nsweep: {{ {FULL_SPEED} }}\n{NAMESPACES}targets:\n{}",
+            groups.concat()
+        ))
+        .start()
+    };
+    let has_all = |page: &Page| {
+        let found = page.all("redis_exporter_discovery_success", &[]);
+        found.len() == SHARED_NAMES.len() && found.iter().all(|success| *success == 1.0)
+    };
+    let until_in_sync = |replicas: usize| {
+        until(LONG, "the replicas", || {
+            let info = servers[0].ask_as(PASSWORD, &["INFO", "replication"]);
+            let listed = info.contains(&format!("connected_slaves:{replicas}\r\n"));
+            (listed && info.matches("state=online").count() == replicas).then_some(())
+        });
+    };
+    servers[1].ask_as(PASSWORD, &["REPLICAOF", "NO", "ONE"]);
+    until_in_sync(1);
+    let first = start("1/2");
+    first.until("one replica", has_all);
+    let port = servers[0].port.to_string();
+    servers[1].ask_as(PASSWORD, &["REPLICAOF", "127.0.0.1", &port]);
+    until_in_sync(2);
+    let second = start("2/2");
+    until(LONG, "all keys once", || {
+        let pages = [first.page(), second.page()];
+        let keys = SHARED_NAMES.map(|name| keys_of(&pages, name, &servers));
+        keys.iter().all(|keys| *keys == 100.0).then_some(())
+    });
+}
+
+#[test]
+fn lone_primary_does_not_hide_its_successor() {
+    let mut servers = vec![RedisServer::start(&SETTINGS)];
+    servers.extend([replica_of(&servers[0]), replica_of(&servers[0])]);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: '{}'\n  \
+         password: {PASSWORD}\n  discover: {{ kind: replicas, interval: 1s }}\n",
+        servers[0].url()
+    ))
+    .start();
+    exporter.until("all servers", |page| {
+        targets(page, 1.0) == names(&servers) && role(page, &servers[0], "primary")
+    });
+    servers[0].kill();
+    servers[1].ask_as(PASSWORD, &["REPLICAOF", "NO", "ONE"]);
+    let port = servers[1].port.to_string();
+    servers[2].ask_as(PASSWORD, &["REPLICAOF", "127.0.0.1", &port]);
+    exporter.until("the failover", |page| {
+        role(page, &servers[1], "primary") && role(page, &servers[2], "replica")
+    });
+    // It returns as a primary without replicas.
+    servers[0].restart(&[]);
+    let removed = |page: &Page| {
+        let labels = [("discovery", "main"), ("change", "removed")];
+        page.value("redis_exporter_discovery_changes_total", &labels)
+    };
+    let is_whole = |page: &Page| {
+        role(page, &servers[1], "primary")
+            && role(page, &servers[2], "replica")
+            && targets(page, 1.0) == names(&servers)
+    };
+    let before = removed(&exporter.until("the former primary", is_whole));
+    // A member vanishes after two queries without it.
+    let name = format!("main/{}", servers[0].address());
+    exporter.polls_of(&name, 10);
+    let page = exporter.until("the same servers", is_whole);
+    assert_eq!(removed(&page), before);
 }
 
 const WATCHER: &str = "username: watcher, password: hush-of-watcher";

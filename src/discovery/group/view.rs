@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Knowledge, endpoint};
+use super::{Knowledge, endpoint, first_seed};
 use crate::config::{Address, Discover, Endpoint, GroupKind, TargetSource};
 use crate::connection::{Connection, refused};
 use crate::failure::{Failure, Reason};
@@ -16,6 +16,12 @@ use crate::topology::{HostPort, MEMBERS_MAX, ONLY_SHARD, TopologyMember, sentine
 
 /// Number of primaries whose replicas are queried at once.
 const PRIMARIES_AT_A_TIME: usize = 32;
+
+/// The authority of a server that reports nothing about its own.
+const WHOLE: Authority = Authority {
+    is_ok: true,
+    epoch: 0,
+};
 
 /// A server's view of its group.
 type View = (Authority, Vec<TopologyMember>);
@@ -48,32 +54,43 @@ pub(super) async fn view(
         Address::Unix(_) => None,
     };
     let dialed = dialed.ok_or_else(|| Failure::new(Reason::Other, "a group needs a host name"))?;
-    let whole = Authority {
-        is_ok: true,
-        epoch: 0,
-    };
     match &discover.kind {
         GroupKind::Cluster => {
             cluster_view(&mut connection, discover, known, &dialed, deadline).await
         }
         GroupKind::Sentinel(Some(name)) => {
-            let members = sentinel_view(&mut connection, discover, name, deadline).await?;
-            Ok((whole, members))
+            sentinel_view(&mut connection, discover, known, name, deadline).await
         }
         GroupKind::Sentinel(None) => {
-            let members = sentinel_view_of_all(&mut connection, discover, deadline).await?;
-            Ok((whole, members))
+            sentinel_view_of_all(&mut connection, discover, deadline).await
         }
         GroupKind::Replicas => {
-            match replication_view(&mut connection, discover, &dialed, deadline).await? {
-                Replication::Members(members) => Ok((whole, members)),
-                Replication::ReplicaOf(primary) => {
-                    drop(connection);
-                    let members = primary_view(source, discover, known, &primary, deadline).await?;
-                    Ok((whole, members))
-                }
-            }
+            let members =
+                match replication_view(&mut connection, discover, &dialed, deadline).await? {
+                    Replication::Members(members) => members,
+                    Replication::ReplicaOf(primary) => {
+                        drop(connection);
+                        primary_view(source, discover, known, &primary, deadline).await?
+                    }
+                };
+            Ok((replication_authority(discover, known, &members), members))
         }
+    }
+}
+
+/// Returns the authority of a primary. At the start, a primary without replicas is compared with the
+/// other seeds.
+fn replication_authority(
+    discover: &Discover,
+    known: &Knowledge,
+    members: &[TopologyMember],
+) -> Authority {
+    let first_seed = first_seed(discover);
+    let authority = replication::authority(members, known.settled.members(), first_seed.as_ref());
+    let is_compared = members.len() == 1 && discover.seeds.len() > 1;
+    Authority {
+        is_ok: authority.is_ok && !is_compared,
+        ..authority
     }
 }
 
@@ -133,29 +150,40 @@ async fn details(
 async fn sentinel_view(
     connection: &mut Connection,
     discover: &Discover,
+    known: &mut Knowledge,
     name: &str,
     deadline: Instant,
-) -> Result<Vec<TopologyMember>, Failure> {
+) -> Result<View, Failure> {
     let commands = [
         ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name],
         ["SENTINEL", "REPLICAS", name],
+        ["SENTINEL", "MASTER", name],
     ];
-    // First alone: an unknown name is an error for the second command only.
-    let (first, second) = commands.split_at(1);
+    // First alone: an unknown name is an error for the other commands only.
+    let (first, mut others) = commands.split_at(1);
+    if known.is_state_denied {
+        others = others.split_at(1).0;
+    }
     let replies = connection.request(first, deadline).await?;
     let primary = replies.first().unwrap_or(&Reply::Nil);
     let Some(primary) = sentinel::primary(accepted(primary).map_err(explain)?) else {
         let detail = format!("the sentinel monitors no primary with the name {name}");
         return Err(Failure::new(Reason::Other, detail).with_remedy("check `discover.primary`"));
     };
-    let replies = connection.request(second, deadline).await?;
+    let replies = connection.request(others, deadline).await?;
     let replicas = accepted(replies.first().unwrap_or(&Reply::Nil)).map_err(explain)?;
-    Ok(sentinel::members(
-        ONLY_SHARD,
-        &primary,
-        replicas,
-        &discover.map,
-    ))
+    // Without the permission, every view is equally good.
+    let authority = match replies.get(1) {
+        Some(state) if state.refusal().is_none() => sentinel::authority(state),
+        Some(state) => {
+            let is_passing = state.refusal().is_some_and(Refusal::is_passing);
+            known.is_state_denied = !is_passing;
+            WHOLE
+        }
+        None => WHOLE,
+    };
+    let members = sentinel::members(ONLY_SHARD, &primary, replicas, &discover.map);
+    Ok((authority, members))
 }
 
 /// Reads all primaries that the sentinel monitors. The shard of each member is the name of its
@@ -164,7 +192,7 @@ async fn sentinel_view_of_all(
     connection: &mut Connection,
     discover: &Discover,
     deadline: Instant,
-) -> Result<Vec<TopologyMember>, Failure> {
+) -> Result<View, Failure> {
     let replies = connection
         .request(&[["SENTINEL", "MASTERS"]], deadline)
         .await?;
@@ -196,7 +224,8 @@ async fn sentinel_view_of_all(
             groups.push(members);
         }
     }
-    Ok(sentinel::joined(&groups))
+    let authority = sentinel::authority_of_all(&primaries);
+    Ok((authority, sentinel::joined(&groups)))
 }
 
 async fn replication_view(
@@ -246,7 +275,8 @@ fn accepted(reply: &Reply) -> Result<&Reply, Failure> {
 
 /// The permissions for all kinds of groups.
 const PERMISSIONS: &str = "grant the user +cluster|nodes +cluster|shards +cluster|slots \
-     +cluster|info +cluster|myid, for sentinels +sentinel|get-master-addr-by-name +sentinel|replicas";
+     +cluster|info +cluster|myid, for sentinels +sentinel|get-master-addr-by-name +sentinel|replicas \
+     +sentinel|master";
 
 /// Adds the remedy for a server of another kind.
 fn explain(failure: Failure) -> Failure {
