@@ -37,6 +37,12 @@ pub struct RecentLosses(VecDeque<LossPoint>);
 impl RecentLosses {
     /// Records results of the sweep, at most every 75 seconds. `at` is in seconds since the epoch.
     pub fn record(&mut self, at: f64, snapshot: &Snapshot) {
+        let mut keys = evicted(snapshot);
+        // A count stops while it is unknown, so a rate over that time would be too low.
+        for point in &mut self.0 {
+            let is_known = |wanted: u64| keys.iter().any(|(known, _)| *known == wanted);
+            point.keys.retain(|(wanted, _)| is_known(*wanted));
+        }
         let last = self.0.back().map(|point| point.at);
         if last.is_some_and(|last| at < last) {
             // The clock was set back.
@@ -44,14 +50,6 @@ impl RecentLosses {
         } else if last.is_some_and(|last| at < last + STEP) {
             return;
         }
-        let Some(run) = snapshot.family(EVICTED) else {
-            return;
-        };
-        let keys = run.samples().filter_map(|sample| {
-            let [database, name] = [sample.label("db")?, sample.label("key_namespace")?];
-            Some((digest(database, name), sample.number()?))
-        });
-        let mut keys: Vec<(u64, f64)> = keys.collect();
         keys.sort_by(|one, other| other.1.total_cmp(&one.1));
         keys.truncate(NAMESPACES_MAX);
         keys.shrink_to_fit();
@@ -77,6 +75,16 @@ impl RecentLosses {
         // A counter that was reset is unknown.
         (last >= first).then(|| (last - first) / (newest.at - at))
     }
+}
+
+/// Returns the evicted keys of each namespace in which they are known.
+fn evicted(snapshot: &Snapshot) -> Vec<(u64, f64)> {
+    let samples = snapshot.family(EVICTED).into_iter();
+    let keys = samples.flat_map(|run| run.samples()).filter_map(|sample| {
+        let [database, name] = [sample.label("db")?, sample.label("key_namespace")?];
+        Some((digest(database, name), sample.number()?))
+    });
+    keys.collect()
 }
 
 /// Returns the largest size of the points, with what an allocation needs.
@@ -139,6 +147,24 @@ mod tests {
         record(&mut losses, 30.0, &[20.0]);
         record(&mut losses, 130.0, &[120.0]);
         assert_eq!(losses.rate("db0", "n0", 130.0), Some(1.0));
+    }
+
+    #[test]
+    fn rate_does_not_span_a_time_in_which_the_count_was_unknown() {
+        let mut losses = RecentLosses::default();
+        record(&mut losses, 0.0, &[0.0, 0.0]);
+        record(&mut losses, 75.0, &[750.0, 75.0]);
+        assert_eq!(losses.rate("db0", "n0", 75.0), Some(10.0));
+        // Between two points.
+        record(&mut losses, 90.0, &[750.0]);
+        assert_eq!(losses.rate("db0", "n0", 90.0), Some(10.0));
+        assert_eq!(losses.rate("db0", "n1", 90.0), None);
+        record(&mut losses, 100.0, &[]);
+        assert_eq!(losses.rate("db0", "n0", 100.0), None);
+        record(&mut losses, 300.0, &[760.0, 75.0]);
+        assert_eq!(losses.rate("db0", "n0", 300.0), None);
+        record(&mut losses, 375.0, &[910.0, 75.0]);
+        assert_eq!(losses.rate("db0", "n0", 375.0), Some(2.0));
     }
 
     #[test]
