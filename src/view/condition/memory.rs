@@ -115,6 +115,7 @@ fn evictions(seen: &Seen<'_>, [rate_min, per_minute, share_max, _]: Thresholds) 
         .rate(Increase::Evicted, FIVE_MINUTES, seen.now)?;
     let keys = seen.sum("redis_db_keys")?;
     let (each, keys_text) = (rate(evicted), counted(keys, "key", "keys"));
-    (evicted > rate_min && per_minute * evicted > share_max * keys)
-        .then(|| format!("Redis evicts {each} keys per second, of {keys_text}."))
+    (evicted > rate_min && per_minute * evicted > share_max * keys).then(|| {
+        format!("Redis has evicted {each} keys per second in five minutes, of {keys_text}.")
+    })
 }
