@@ -1,6 +1,6 @@
 //! Writes a comparison as a table for people. Pure.
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::UnicodeWidthStr;
 
 use super::super::layout::Layout;
 use super::super::table::NAME_MAX;
@@ -109,16 +109,7 @@ fn table(changes: &[NamespaceChange], layout: &Layout) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(changes.iter().take(layout.rows).map(cells));
     let is_shown = |place: usize| place != 1 || has_databases;
-    for place in IF_NARROW {
-        let each = widths(&lines).into_iter().enumerate();
-        let each = each.filter(|(place, _)| is_shown(*place));
-        let all: usize = each.map(|(_, width)| width + GAP.len()).sum();
-        if all > layout.width + GAP.len() {
-            for cell in lines.iter_mut().filter_map(|line| line.get_mut(place)) {
-                *cell = without_error(cell);
-            }
-        }
-    }
+    shorten(&mut lines, is_shown, layout);
     let widths = widths(&lines);
     let mut text = String::new();
     for (index, line) in lines.iter().enumerate() {
@@ -149,6 +140,20 @@ fn widths(lines: &[Cells]) -> Vec<usize> {
         cells.map(|cell| cell.width()).max().unwrap_or(0)
     };
     (0..HEADINGS.len()).map(width).collect()
+}
+
+/// Omits errors while the table is too wide. The JSON document has them.
+fn shorten(lines: &mut [Cells], is_shown: impl Fn(usize) -> bool, layout: &Layout) {
+    for place in IF_NARROW {
+        let each = widths(lines).into_iter().enumerate();
+        let each = each.filter(|(place, _)| is_shown(*place));
+        let all: usize = each.map(|(_, width)| width + GAP.len()).sum();
+        if all > layout.width + GAP.len() {
+            for cell in lines.iter_mut().filter_map(|line| line.get_mut(place)) {
+                *cell = without_error(cell);
+            }
+        }
+    }
 }
 
 /// Returns the change alone, with its mark or the space for one.
@@ -249,7 +254,8 @@ One other namespace did not change.
         assert!(wide.contains("+100.0 KiB ± 48.8 KiB *"), "{wide}");
         let text = text(&comparison, "cache", &narrow);
         assert!(text.contains("+200 ± 150 *  +100.0 KiB *  +13.2"), "{text}");
-        let widest = text.lines().map(|line| line.width()).max();
+        let rows = text.lines().filter(|line| !line.starts_with('*'));
+        let widest = rows.map(UnicodeWidthStr::width).max();
         assert!(widest <= Some(76), "{text}");
     }
 
