@@ -328,8 +328,6 @@ fn read_config(
     let count = targets.len().saturating_add(listed.count() * 2);
     let names = names::complete(&draft, &written, count, context);
     let shard = shard::complete(draft.top.shard, &written, context);
-    let shares = |source: &mut TargetSource| source.is_shared = shard.is_some();
-    sources.iter_mut().for_each(shares);
     let draft::Top {
         listen,
         log,

@@ -203,7 +203,7 @@ pub(crate) fn source(
         labels: [].into(),
         interval: section.interval.unwrap_or(word.interval()),
         max_targets: usize::try_from(section.max_nodes).unwrap_or(usize::MAX),
-        is_shared: false,
+        is_shared: draft.top.shard.is_some(),
     })
 }
 

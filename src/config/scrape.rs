@@ -64,7 +64,7 @@ pub(crate) fn source(
         interval: section.forget_after,
         max_targets: usize::try_from(section.max_targets).unwrap_or(usize::MAX),
         credentials: draft.top.credentials.clone().into(),
-        is_shared: false,
+        is_shared: draft.top.shard.is_some(),
     })
 }
 

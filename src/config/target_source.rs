@@ -241,7 +241,7 @@ fn complete_source(
         interval,
         max_targets: usize::try_from(source.max_targets).unwrap_or(usize::MAX),
         credentials: draft.top.credentials.clone().into(),
-        is_shared: false,
+        is_shared: draft.top.shard.is_some(),
     })
 }
 
