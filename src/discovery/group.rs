@@ -4,6 +4,7 @@
 //! accepted them. Each query has a connection of its own, which is closed afterwards.
 
 mod failovers;
+mod sentinels;
 mod view;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::topology::settled::Settled;
 use crate::topology::swept::{self, SweptMembers};
 use crate::topology::{HostPort, MemberRole, ONLY_SHARD, TopologyMember, replication};
 use failovers::FailoverFeed;
+use sentinels::OtherSentinels;
 use view::{DetailCommand, view};
 
 /// Maximum number of members that are queried if no seed replies.
@@ -49,6 +51,7 @@ struct Knowledge {
     details: DetailCommand,
     /// Whether a sentinel rejects the command for the state of the primary.
     is_state_denied: bool,
+    sentinels: OtherSentinels,
     allowed: Arc<AllowedAddresses>,
     quick_left: u32,
     /// The server that has replied to the last query.
@@ -212,10 +215,10 @@ const fn is_unreached(failure: &Failure) -> bool {
     )
 }
 
-/// Returns known members that are not seeds. Members that are down come last.
+/// Returns known members, or sentinels, that are not seeds. Members that are down come last.
 fn spares(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Vec<Endpoint> {
     if matches!(discover.kind, GroupKind::Sentinel(_)) {
-        return Vec::new();
+        return sentinels::spares(source, discover, known);
     }
     let mut members: Vec<_> = known.settled.members().iter().collect();
     fastrand::shuffle(&mut members);

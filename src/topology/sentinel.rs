@@ -79,6 +79,21 @@ pub fn joined(groups: &[Vec<TopologyMember>]) -> Vec<TopologyMember> {
     distinct(groups.concat())
 }
 
+/// Maximum number of other sentinels to remember.
+const OTHERS_MAX: usize = 16;
+
+/// Reads the addresses in the reply to SENTINEL SENTINELS. Sentinels that are down are left out.
+#[must_use]
+pub fn others(reply: &Reply, map: &AddressMap) -> Vec<HostPort> {
+    let others = reply.items().iter().filter_map(|fields| {
+        let text = |name: &str| fields.value_of(name).and_then(Reply::text);
+        let is_down = text("flags")?.split(',').any(|flag| flag == "s_down");
+        let at = HostPort::new(&text("ip")?, text("port")?.parse().ok()?)?;
+        (!is_down).then(|| map.get(&at).cloned().unwrap_or(at))
+    });
+    others.take(OTHERS_MAX).collect()
+}
+
 /// Returns the primary and its replicas as members of a shard, from the reply to SENTINEL REPLICAS.
 ///
 /// Replicas that are down stay in the list. One that never had an address is left out.
@@ -176,6 +191,23 @@ mod tests {
         ] {
             assert_eq!(primary(&reply), None);
         }
+    }
+
+    #[test]
+    fn other_sentinels_are_read_with_their_addresses() {
+        let one = |ip, port, flags| list(&["name", "x", "ip", ip, "port", port, "flags", flags]);
+        let reply = Reply::List(vec![
+            one("10.0.0.1", "26379", "sentinel"),
+            one("10.0.0.2", "26379", "s_down,sentinel"),
+            one("", "0", "sentinel"),
+            Reply::Nil,
+            one("10.0.0.3", "26379", "sentinel"),
+        ]);
+        let map = AddressMap::from([(at("10.0.0.3:26379"), at("nat:1"))]);
+        let expected = ["10.0.0.1:26379", "nat:1"].map(at);
+        assert_eq!(others(&reply, &map), expected);
+        let many = Reply::List(vec![one("10.0.0.1", "1", "sentinel"); 100]);
+        assert_eq!(others(&many, &map).len(), OTHERS_MAX);
     }
 
     #[test]

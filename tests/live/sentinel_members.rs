@@ -268,6 +268,23 @@ fn stale_sentinel_does_not_hide_the_others() {
 }
 
 #[test]
+fn group_of_one_sentinel_is_followed_when_that_is_down() {
+    let mut trio = Trio::start();
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: '{}'\n  \
+         password: {PASSWORD}\n  discover: {{ kind: sentinel, primary: main, interval: 1s, \
+         password: {SENTINEL_PASSWORD} }}\n",
+        trio.sentinels[0].url()
+    ))
+    .start();
+    exporter.until("all servers", |page| {
+        targets(page, 1.0) == names(&trio.servers) && role(page, &trio.servers[0], "primary")
+    });
+    trio.sentinels[0].kill();
+    trio.fail_over(&exporter);
+}
+
+#[test]
 fn all_primaries_of_a_sentinel_are_polled() {
     let cache = RedisServer::start(&[]);
     let port = cache.port.to_string();

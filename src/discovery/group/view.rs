@@ -62,7 +62,7 @@ pub(super) async fn view(
             sentinel_view(&mut connection, discover, known, name, deadline).await
         }
         GroupKind::Sentinel(None) => {
-            sentinel_view_of_all(&mut connection, discover, deadline).await
+            sentinel_view_of_all(&mut connection, discover, known, deadline).await
         }
         GroupKind::Replicas => {
             let members =
@@ -183,6 +183,10 @@ async fn sentinel_view(
         None => WHOLE,
     };
     let members = sentinel::members(ONLY_SHARD, &primary, replicas, &discover.map);
+    if authority.is_ok {
+        let others = &mut known.sentinels;
+        others.learn(connection, discover, name, deadline).await?;
+    }
     Ok((authority, members))
 }
 
@@ -191,6 +195,7 @@ async fn sentinel_view(
 async fn sentinel_view_of_all(
     connection: &mut Connection,
     discover: &Discover,
+    known: &mut Knowledge,
     deadline: Instant,
 ) -> Result<View, Failure> {
     let replies = connection
@@ -225,6 +230,11 @@ async fn sentinel_view_of_all(
         }
     }
     let authority = sentinel::authority_of_all(&primaries);
+    if let Some(primary) = primaries.first().filter(|_| authority.is_ok) {
+        let others = &mut known.sentinels;
+        let name = &primary.name;
+        others.learn(connection, discover, name, deadline).await?;
+    }
     Ok((authority, sentinel::joined(&groups)))
 }
 
@@ -276,7 +286,7 @@ fn accepted(reply: &Reply) -> Result<&Reply, Failure> {
 /// The permissions for all kinds of groups.
 const PERMISSIONS: &str = "grant the user +cluster|nodes +cluster|shards +cluster|slots \
      +cluster|info +cluster|myid, for sentinels +sentinel|get-master-addr-by-name +sentinel|replicas \
-     +sentinel|master";
+     +sentinel|master +sentinel|sentinels";
 
 /// Adds the remedy for a server of another kind.
 fn explain(failure: Failure) -> Failure {
