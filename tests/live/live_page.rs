@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -286,6 +287,11 @@ fn failed_reload_and_discovery_are_on_the_page() {
     }
     assert!((loaded_at() - first).abs() < 1e-6, "a failed load counts");
     std::fs::write(&file, "[]").unwrap();
+    // The time is in whole seconds.
+    until(LONG, "the next second", || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        (now.as_secs_f64() >= first + 1.0).then_some(())
+    });
     exporter.reconfigure(&configuration);
     assert_eq!(exporter.reload().status, 200);
     wait_for(&[]);
