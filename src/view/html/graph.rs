@@ -202,6 +202,10 @@ impl MapSize {
     }
 }
 
+/// Width of a map on a phone, and the distance of a text from its edge, in pixels.
+const PHONE_WIDTH: f64 = 320.0;
+const TEXT_AT: f64 = 12.0;
+
 /// Adds a map in which the area of each part is its share. The table next to it has the numbers.
 pub(super) fn map(html: &mut Html, parts: &[MapPart], size: MapSize, label: &str) {
     html.wrap(
@@ -220,18 +224,27 @@ pub(super) fn map(html: &mut Html, parts: &[MapPart], size: MapSize, label: &str
             .raw("<rect x=\"1\" y=\"1\" width=\"100%\" height=\"100%\"/>");
         // Text that cannot fit is left out. The rest is clipped.
         if area.width * area.height > 60.0 && area.width > width && area.height > height {
-            html.wrap(
-                "<text x=\"12\" y=\"25\" class=\"name\">",
-                &part.name,
-                "</text>",
-            );
+            let fits = fits_phone(&part.name, 9.0, area.width);
+            let class = if fits { "name" } else { "name wide" };
+            html.wrap("<text x=\"12\" y=\"25\" class=\"", class, "\">")
+                .wrap("", &part.name, "</text>");
             if area.height > 1.5 * height {
-                html.wrap("<text x=\"12\" y=\"46\">", &part.value, "</text>");
+                let fits = fits && fits_phone(&part.value, 7.5, area.width);
+                html.raw("<text x=\"12\" y=\"46\"")
+                    .raw(if fits { ">" } else { " class=\"wide\">" })
+                    .wrap("", &part.value, "</text>");
             }
         }
         html.raw("</svg>");
     }
     html.raw("</svg>");
+}
+
+/// Returns whether a text fits into a part of this width, in percent, on a phone. A letter is about
+/// this wide, in pixels.
+fn fits_phone(text: &str, letter: f64, width: f64) -> bool {
+    let needed = TEXT_AT + letter * length(text.chars().count());
+    needed <= width / 100.0 * PHONE_WIDTH
 }
 
 /// Divides the map so that areas are as square as possible. The shares are sorted, largest first.
@@ -329,6 +342,28 @@ mod tests {
             assert!((sum - 1e4).abs() < 1.0, "{shares:?}: {areas:?}");
         }
         assert!(areas(&[]).is_empty() && areas(&[0.0]).is_empty());
+    }
+
+    #[test]
+    fn texts_that_a_phone_would_cut_are_marked() {
+        let part = |name: &str, share, color| MapPart {
+            name: name.to_owned(),
+            value: "5.4 MiB".to_owned(),
+            share,
+            color,
+        };
+        let parts = [part("api-cache", 0.8, 1), part("session", 0.2, 2)];
+        let mut html = Html::default();
+        map(&mut html, &parts, MapSize::Card, "");
+        let text = html.into_text();
+        for expected in [
+            "class=\"name\">api-cache<",
+            "y=\"46\">5.4 MiB<",
+            "class=\"name wide\">session<",
+            "class=\"wide\">5.4 MiB<",
+        ] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
     }
 
     #[test]
