@@ -6,6 +6,7 @@
 
 mod comparison;
 mod earlier;
+mod evictions;
 mod json;
 mod kept_name;
 mod layout;
@@ -35,6 +36,7 @@ use crate::failure::Failure;
 use crate::keyspace::single_pass::LookupBudget;
 use crate::keyspace::sweep::census::Census;
 use comparison::EarlierPass;
+use evictions::EvictionWatch;
 use named::KeptNames;
 use pass::{EndSignals, PassLimits, SeenNames, scan};
 use print::{PassFindings, block, print, print_failure};
@@ -90,12 +92,13 @@ pub async fn run(
     arguments: &NamespacesArguments,
     out: &mut impl Write,
 ) -> Result<bool, PassError> {
-    let target = find(&config.targets, arguments.target.as_deref())?;
-    let earlier = arguments.compare.as_deref().map(earlier::read);
-    let earlier = earlier.transpose()?;
-    let target = at_speed(target, arguments.full_speed);
+    let configured = find(&config.targets, arguments.target.as_deref())?;
+    let earlier = arguments.compare.as_deref();
+    let earlier = earlier.map(earlier::read).transpose()?;
+    let target = at_speed(configured, arguments.full_speed);
+    let is_declared = !config.namespaces.is_empty();
     let mut signals = EndSignals::new()?;
-    let (mut passes, mut last) = (0_u32, None);
+    let (mut passes, mut last, mut evictions) = (0_u32, None, None);
     loop {
         let started = Instant::now();
         let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
@@ -114,9 +117,13 @@ pub async fn run(
         if ended.is_err() && !has_keys && !goes_on {
             return ended;
         }
-        let is_declared = !config.namespaces.is_empty();
         let mut report = report::build(&target, &census, pass, is_declared, now());
         report.sort(arguments.sort);
+        if let Some(evictions) = &evictions {
+            report.evicted = EvictionWatch::rates(evictions, &report);
+        } else if goes_on && ended.is_ok() && report.removed.may_evict() {
+            evictions = Some(EvictionWatch::start(configured, &config.namespaces));
+        }
         let findings = findings(report, &census, &names, earlier.as_ref(), arguments);
         let rest = watch::rest(started.elapsed(), &target.sweep, has_keys);
         let shown = match &ended {

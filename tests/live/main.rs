@@ -59,6 +59,7 @@ mod moved;
 mod namespaces_command;
 mod namespaces_command_compare;
 mod namespaces_command_names;
+mod namespaces_command_watch;
 mod network;
 mod newer_servers;
 mod no_shift;

@@ -259,6 +259,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "outcome",
             "output",
             "poll",
+            "publish",
             "quantity",
             "query",
             "reply",

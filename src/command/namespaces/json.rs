@@ -40,6 +40,7 @@
 //! | `ttl_seconds` | `p50_lower` and `p50_upper` (the bucket of the median), `p50` (interpolated between them), `max` (longest seen) and `buckets`, a cumulative list of `at_most` and `keys`; `at_most` null includes all keys |
 //! | `types` | keys by data type |
 //! | `violations` | `ttl_required` and `ttl_max` |
+//! | `evicted_per_second` | keys of the namespace that the server evicted per second in about the last five minutes, estimated; null without `--watch`, and until enough is known |
 //! | `idle` | list of `at_least` (seconds), `memory_share` and `memory_bytes`: the memory that was not used for that long. A time that is not known is missing |
 //! | `expiring` | list of `within` (seconds), `share`, `keys` and `memory_bytes`: what expires that soon. A time that is not known is missing |
 //! | `expiry_burst` | `share` of the keys that expires within ten seconds, `in_seconds` and `timestamp_seconds`; null without such a burst in the next hour |
@@ -112,7 +113,7 @@ pub fn document(report: &Report, additions: &Additions<'_>) -> String {
         "refused": report.refused.iter().map(|query| query.as_str()).collect::<Vec<_>>(),
         "databases": databases.collect::<Vec<_>>(),
         "selected_databases": report.selected,
-        "namespaces": report.rows.iter().map(|row| namespace(row, total.keys, report.ended)).collect::<Vec<_>>(),
+        "namespaces": report.rows.iter().map(|row| namespace(row, total.keys, report)).collect::<Vec<_>>(),
         "verdict": verdict::sentences(report),
         "total": {
             "keys": number(total.keys),
@@ -176,7 +177,7 @@ fn broken_policy(broken: &BrokenPolicy) -> Value {
     })
 }
 
-fn namespace(row: &Finding, all: f64, now: f64) -> Value {
+fn namespace(row: &Finding, all: f64, report: &Report) -> Value {
     let estimate = &row.estimate;
     let keys = estimate.keys.value;
     let mean = estimate.memory.and_then(|memory| mean(memory.value, keys));
@@ -196,11 +197,12 @@ fn namespace(row: &Finding, all: f64, now: f64) -> Value {
         "keys_without_ttl_error": estimate.without_ttl.map(|without| number(without.error)),
         "ttl_seconds": estimate.ttl.as_ref().map(|ttl| times(ttl, estimate.longest_ttl)),
         "types": types,
+        "evicted_per_second": report.eviction_rate(row).map(number),
         "idle": idle(row),
         "expiring": expiring(row),
         "expiry_burst": row.expiring.burst.map(|burst| json!({
             "share": number(burst.share),
-            "in_seconds": number(burst.at - now),
+            "in_seconds": number(burst.at - report.ended),
             "timestamp_seconds": number(burst.at),
         })),
         "violations": {

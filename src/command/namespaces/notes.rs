@@ -100,13 +100,22 @@ fn ages(report: &Report, left_out: &[&str]) -> Vec<String> {
             "Redis evicts keys that were not used for {time} (± {error})."
         ));
     }
+    if !report.evicted.is_empty() && !left_out.contains(&"EVICT/S") {
+        notes.push(
+            "EVICT/S is the estimated number of keys evicted per second in up to five minutes, from keys \
+             that are followed between the passes."
+                .to_owned(),
+        );
+    }
     let evicted = report.removed.evicted_per_second();
     if let Some(evicted) = evicted.filter(|evicted| *evicted >= 0.5) {
         let evicted = quantity::counted(evicted, "key", "keys");
-        notes.push(format!(
-            "The server evicted {evicted} per second. One pass does not show of which \
-             namespaces; the exporter does."
-        ));
+        let missing = if report.evicted.is_empty() {
+            " One pass does not show of which namespaces; --watch shows it after a few minutes."
+        } else {
+            ""
+        };
+        notes.push(format!("The server evicted {evicted} per second.{missing}"));
     }
     notes
 }

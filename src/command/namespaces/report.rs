@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::evictions::EvictionRates;
 use crate::config::Target;
 use crate::config::arguments::SortBy;
 use crate::failure::Failure;
@@ -109,6 +110,8 @@ pub struct Report {
     pub horizon: Option<LruHorizon>,
     /// Keys that the server evicted and expired during the pass.
     pub removed: RemovalRates,
+    /// The evicted keys of each namespace, if keys are followed between passes.
+    pub evicted: EvictionRates,
     /// End of the pass, in seconds since the epoch.
     pub ended: f64,
     /// The queries that the server rejects.
@@ -165,6 +168,7 @@ pub fn build(target: &Target, census: &Census, pass: Ended, is_declared: bool, n
         used_bytes: census.used_bytes().filter(|_| wanted.is_none()),
         horizon: census.lru_horizon(),
         removed: *census.removal_rates(),
+        evicted: EvictionRates::default(),
         ended: now,
         refused: census.refused().collect(),
         rows: rows(census.findings(now), is_declared),
@@ -236,6 +240,19 @@ impl Report {
             violations: sum(&violations),
             largest_key_bytes: largest.flatten().max(),
         }
+    }
+
+    /// Returns the evicted keys of a namespace per second, if they are known.
+    #[must_use]
+    pub fn eviction_rate(&self, row: &Finding) -> Option<f64> {
+        let place = (row.database, row.name.clone());
+        self.evicted.get(&place).copied()
+    }
+
+    /// Returns the evicted keys of all rows per second, if they are known.
+    #[must_use]
+    pub fn eviction_rate_of_all(&self) -> Option<f64> {
+        (!self.evicted.is_empty()).then(|| self.evicted.values().sum())
     }
 
     /// Returns the error of the total memory. Memory that no namespace explains may belong to each of
@@ -441,6 +458,7 @@ pub(super) mod tests {
             used_bytes: None,
             horizon: None,
             removed: RemovalRates::default(),
+            evicted: EvictionRates::default(),
             ended: 1_000.0,
             refused: Vec::new(),
             rows,

@@ -30,7 +30,7 @@ const NOTHING: &str = "-";
 /// Width of a bar, in characters.
 const BAR: usize = 10;
 
-const HEADINGS: [&str; 14] = [
+const HEADINGS: [&str; 15] = [
     "NAMESPACE",
     "DB",
     "KEYS",
@@ -39,6 +39,7 @@ const HEADINGS: [&str; 14] = [
     "",
     "MEAN",
     "IDLE",
+    "EVICT/S",
     "NO TTL",
     "TTL MEDIAN",
     "TTL MAX",
@@ -51,19 +52,19 @@ const HEADINGS: [&str; 14] = [
 const DATABASE: usize = 1;
 
 const MEMORY: usize = 4;
-const NO_TTL: usize = 8;
+const NO_TTL: usize = 9;
 
 /// Index of the bars of the shares of the memory, which only terminals get.
 const BARS: usize = 5;
 
 /// Index of the column that shows broken policies.
-const VIOLATIONS: usize = 12;
+const VIOLATIONS: usize = 13;
 
 /// Indexes of the columns that are omitted if they have no values.
-const IF_KNOWN: [usize; 5] = [7, 9, 10, 11, VIOLATIONS];
+const IF_KNOWN: [usize; 6] = [7, 8, 10, 11, 12, VIOLATIONS];
 
 /// Indexes of the columns that are omitted, in this order, while the table is too wide.
-const IF_NARROW: [usize; 8] = [6, 13, 3, 10, 9, BARS, 11, 7];
+const IF_NARROW: [usize; 9] = [6, 14, 3, 11, 10, BARS, 12, 7, 8];
 
 /// Indexes of the columns whose errors are omitted then, in this order.
 const IF_NARROWER: [usize; 3] = [MEMORY, NO_TTL, VIOLATIONS];
@@ -156,7 +157,7 @@ fn lines(report: &Report, layout: &Layout) -> Vec<TableRow> {
     };
     let mut lines = vec![headings(&telling)];
     let rows = report.rows.iter().take(layout.rows);
-    lines.extend(rows.map(|row| line(row, &total, &telling)));
+    lines.extend(rows.map(|row| line(row, report, &total, &telling)));
     lines.push([
         "total".to_owned(),
         String::new(),
@@ -168,6 +169,7 @@ fn lines(report: &Report, layout: &Layout) -> Vec<TableRow> {
         String::new(),
         size(total.memory.and_then(|(bytes, _)| mean(bytes, total.keys))),
         String::new(),
+        per_second(report.eviction_rate_of_all()),
         total.without_ttl.map_or_else(nothing, estimated),
         String::new(),
         String::new(),
@@ -196,7 +198,7 @@ fn headings(telling: &Telling) -> TableRow {
     })
 }
 
-fn line(row: &Finding, total: &Total, telling: &Telling) -> TableRow {
+fn line(row: &Finding, report: &Report, total: &Total, telling: &Telling) -> TableRow {
     let all = total.keys;
     let estimate = &row.estimate;
     let keys = estimate.keys.value;
@@ -221,6 +223,7 @@ fn line(row: &Finding, total: &Total, telling: &Telling) -> TableRow {
             .map_or_else(nothing, |(memory, (all, _))| bar(memory.value / all)),
         size(estimate.memory.and_then(|memory| mean(memory.value, keys))),
         share(telling.idle.and_then(|least| idle_share(row, least))),
+        per_second(report.eviction_rate(row)),
         estimate.without_ttl.map_or_else(nothing, |without| {
             quantity::estimated(without.value, without.error)
         }),
@@ -256,6 +259,10 @@ fn size(bytes: Option<f64>) -> String {
 
 fn share(part: Option<f64>) -> String {
     part.map_or_else(nothing, quantity::long_percent)
+}
+
+fn per_second(rate: Option<f64>) -> String {
+    rate.map_or_else(nothing, quantity::rate)
 }
 
 fn whole_size(bytes: u64) -> String {
@@ -459,6 +466,33 @@ Notable:
             .take(4)
             .map(|line| line.chars().count());
         assert!(widest.max() <= Some(Layout::PLAIN.width), "{text}");
+    }
+
+    #[test]
+    fn followed_evictions_have_a_column_with_a_total() {
+        let rows = vec![
+            row("session", 0, 2_000, 3_145_728.0),
+            row("websocket", 1, 1_000, 512_000.0),
+            row("websocket", 0, 1_000, 512_000.0),
+        ];
+        let mut report = report(rows);
+        report.evicted = [
+            ((0, "session".to_owned()), 12.5),
+            ((1, "websocket".to_owned()), 400.0),
+        ]
+        .into();
+        let shown = text(&report, &Layout::PLAIN);
+        let lines = [
+            "NAMESPACE   KEYS   SHARE     MEMORY     MEAN  EVICT/S  NO TTL  TTL MEDIAN  TTL MAX  LARGEST",
+            "session    2,000   50.0%    3.0 MiB  1.5 KiB       13   1,000      15m–1h       1h  2.0 KiB",
+            "websocket  1,000   25.0%  500.0 KiB    512 B      400     500      15m–1h       1h  2.0 KiB",
+            "websocket  1,000   25.0%  500.0 KiB    512 B        -     500      15m–1h       1h  2.0 KiB",
+            "total      4,000  100.0%    4.0 MiB  1.0 KiB      413   2,000                       2.0 KiB",
+        ];
+        for line in lines {
+            assert!(shown.contains(line), "{line}\n{shown}");
+        }
+        assert!(shown.contains("EVICT/S is the estimated number"), "{shown}");
     }
 
     #[test]

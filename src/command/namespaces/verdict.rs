@@ -62,7 +62,7 @@ pub fn sentences(report: &Report) -> Vec<String> {
             without_ttl(row),
             beyond_longest_ttl(row),
             idle(row),
-            evicted(row, is_evicting),
+            evicted(row, report.eviction_rate(row), is_evicting),
         ];
         let found = found.into_iter().flatten();
         sentences.extend(found.map(|what| format!("{name} {what}.")));
@@ -153,10 +153,19 @@ fn idle(row: &Finding) -> Option<String> {
     Some(format!("has not used {share} of its memory for an hour"))
 }
 
-fn evicted(row: &Finding, is_evicting: bool) -> Option<String> {
+/// `rate` has the evicted keys of the namespace per second, if they are known.
+fn evicted(row: &Finding, rate: Option<f64>, is_evicting: bool) -> Option<String> {
     let is_harmful = row.on_eviction == Some(OnEviction::Harmful);
-    (is_evicting && is_harmful && row.estimate.keys.value > 0.0)
-        .then(|| "must not be evicted, but the server evicts keys".to_owned())
+    let what = match rate {
+        None if is_evicting => "the server evicts keys".to_owned(),
+        Some(rate) if rate >= EVICTING => {
+            let keys = quantity::counted(rate, "key is", "keys are");
+            format!("{keys} evicted per second")
+        }
+        _ => return None,
+    };
+    (is_harmful && row.estimate.keys.value > 0.0)
+        .then(|| format!("must not be evicted, but {what}"))
 }
 
 #[cfg(test)]
@@ -165,6 +174,7 @@ mod tests {
 
     use super::super::report::tests::{aging, report, row};
     use super::*;
+    use crate::keyspace::panel::RemovalRates;
 
     fn sentences_about(change: impl FnOnce(&mut Finding)) -> Vec<String> {
         let mut first = row("session", 0, 1_000, 512_000.0);
@@ -173,6 +183,32 @@ mod tests {
         second.name = "cache".to_owned();
         change(&mut first);
         sentences(&report(vec![first, second]))
+    }
+
+    #[test]
+    fn harmful_evictions_are_notable_if_the_namespace_may_have_them() {
+        let of = |rate: Option<f64>| {
+            let mut session = row("session", 0, 1_000, 512_000.0);
+            session.on_eviction = Some(OnEviction::Harmful);
+            let mut report = report(vec![session]);
+            report.removed = RemovalRates::of_evictions(100.0);
+            report.evicted = rate
+                .map(|rate| ((0, "session".to_owned()), rate))
+                .into_iter()
+                .collect();
+            let sentences = sentences(&report).into_iter();
+            let about = sentences.filter(|sentence| sentence.contains("evicted"));
+            about.collect::<Vec<_>>().concat()
+        };
+        assert_eq!(
+            of(None),
+            "session must not be evicted, but the server evicts keys."
+        );
+        assert_eq!(
+            of(Some(31.0)),
+            "session must not be evicted, but 31 keys are evicted per second."
+        );
+        assert_eq!(of(Some(0.0)), "");
     }
 
     fn estimate(value: f64, error: f64) -> Estimate {

@@ -35,11 +35,29 @@ impl RemovalRates {
         self.per_second(self.evicted)
     }
 
+    /// Returns whether the server has evicted keys, or may have in the short time since the first reading.
+    #[must_use]
+    pub fn may_evict(&self) -> bool {
+        let is_short = self.seconds < SECONDS_MIN;
+        self.evicted.is_some_and(|keys| is_short || keys > 0.0)
+    }
+
     /// Returns the expired keys per second; `None` if the server does not count them or the time is
     /// too short.
     #[must_use]
     pub fn expired_per_second(&self) -> Option<f64> {
         self.per_second(self.expired)
+    }
+
+    /// Returns the rates of a server that evicts this many keys per second.
+    #[cfg(test)]
+    pub(crate) const fn of_evictions(per_second: f64) -> Self {
+        Self {
+            last: None,
+            seconds: SECONDS_MIN,
+            evicted: Some(per_second * SECONDS_MIN),
+            expired: Some(0.0),
+        }
     }
 
     fn per_second(&self, keys: Option<f64>) -> Option<f64> {
@@ -69,6 +87,20 @@ mod tests {
         let third = (14.0, "role:master\nevicted_keys:60\nexpired_keys:8\n");
         assert_eq!(rates(&[first, second]), (Some(100.0), Some(0.0)));
         assert_eq!(rates(&[first, second, third]), (Some(40.0), Some(2.0)));
+    }
+
+    #[test]
+    fn server_may_evict_unless_it_counted_nothing_for_a_second() {
+        let of = |role: &str, seconds: f64, evicted: u32| {
+            let mut rates = RemovalRates::default();
+            for (now, keys) in [(0.0, 7), (seconds, evicted)] {
+                let text = format!("role:{role}\nevicted_keys:{keys}\nexpired_keys:1\n");
+                rates.observe(now, RemovalReading::read(&Info::parse(text)));
+            }
+            rates.may_evict()
+        };
+        assert!(of("master", 0.5, 7) && of("master", 2.0, 8));
+        assert!(!of("master", 2.0, 7) && !of("slave", 0.5, 7) && !of("slave", 2.0, 8));
     }
 
     #[test]
