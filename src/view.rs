@@ -27,7 +27,7 @@ pub use facts::Seen;
 #[cfg(test)]
 pub use html::segment;
 pub use html::{asset, detail as detail_page, overview as overview_page, runbook as runbook_page};
-pub use overview::{FEW_TARGETS, Filter, Overview};
+pub use overview::{FEW_TARGETS, Filter, LIMIT_MAX, Overview};
 
 use serde::Serialize;
 

@@ -9,9 +9,10 @@ use super::settings::parsed;
 use crate::config::{TargetSource, target_groups};
 use crate::discovery::dns::message::{self, DnsResponse};
 use crate::discovery::groups::listing;
-use crate::http::{access, negotiation, target};
+use crate::http::parameters::QueryString;
+use crate::http::{access, live, negotiation, target};
 use crate::publish::Board;
-use crate::view::{self, ExporterState, Filter, Overview};
+use crate::view::{self, ExporterState, Overview};
 
 /// Reads the parts of a request: the query string, and a value of a header after a line end.
 pub fn request(data: &[u8]) {
@@ -28,9 +29,9 @@ pub fn request(data: &[u8]) {
             assert!(sent.len() <= value.len(), "more than was sent");
         }
     }
-    let _ = target::wants_debug(Some(&query));
-    let wanted = target::parameter(Some(&query));
-    if let Some(wanted) = &wanted {
+    let query = QueryString::new(Some(&query));
+    let _ = query.switch("debug");
+    if let Some(wanted) = query.text("target") {
         let _ = target::find_any(&board(), wanted);
         if let Some(address) = target::address(wanted) {
             let shown = address.to_string();
@@ -38,8 +39,9 @@ pub fn request(data: &[u8]) {
             assert_eq!(target::address(&shown), Some(address));
         }
     }
-    let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
-    let filter = Filter::new(pairs.iter().map(|(name, value)| (&**name, &**value)));
+    let Ok(filter) = live::filter(&query) else {
+        return;
+    };
     let json = view::json(&Overview::new(
         Vec::new(),
         &filter,

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
-use url::form_urlencoded;
 
 use super::Services;
 use super::negotiation;
+use super::parameters::{MalformedParameter, QueryString};
 use super::response::{self, Document, HttpResponse};
 use super::target;
 use crate::clock;
@@ -39,7 +39,7 @@ pub(super) async fn read(
     services: &Services,
     route: Route,
     path: &str,
-    query: Option<&str>,
+    query: &QueryString<'_>,
     headers: &HeaderMap,
 ) -> HttpResponse {
     let accepts_gzip = negotiation::accepts_gzip(headers);
@@ -115,10 +115,31 @@ fn state(telemetry: &Telemetry) -> ExporterState {
     }
 }
 
-async fn overview(services: &Services, query: Option<&str>, wanted: WantedPage) -> HttpResponse {
-    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let pairs: Vec<_> = pairs.collect();
-    let filter = Filter::new(pairs.iter().map(|(name, value)| (&**name, &**value)));
+/// Reads which targets are requested.
+///
+/// # Errors
+///
+/// A parameter is malformed.
+pub(crate) fn filter(query: &QueryString<'_>) -> Result<Filter, MalformedParameter> {
+    let every = Filter::default();
+    let offset = query.number("offset", 0..=u32::MAX)?;
+    let limit = query.number("limit", 1..=view::LIMIT_MAX)?;
+    Ok(Filter {
+        query: query.text("q").unwrap_or_default().trim().to_owned(),
+        offset: offset.unwrap_or(every.offset),
+        limit: limit.unwrap_or(every.limit),
+    })
+}
+
+async fn overview(
+    services: &Services,
+    query: &QueryString<'_>,
+    wanted: WantedPage,
+) -> HttpResponse {
+    let filter = match filter(query) {
+        Ok(filter) => filter,
+        Err(malformed) => return response::malformed(&malformed),
+    };
     let (slots, paths) = (services.board.slots(), services.paths.clone());
     let state = state(&services.telemetry);
     let write = move || {

@@ -7,6 +7,7 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
+use super::parameters::MalformedParameter;
 use super::readers::{PageBody, Readers};
 use crate::encode::{Form, Format, Page, gzip};
 
@@ -111,6 +112,11 @@ pub(super) fn text(status: StatusCode, sentence: impl Into<String>) -> HttpRespo
         .headers_mut()
         .insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
     response
+}
+
+/// Returns a response for a request with a malformed parameter.
+pub(super) fn malformed(error: &MalformedParameter) -> HttpResponse {
+    text(StatusCode::BAD_REQUEST, error.to_string())
 }
 
 /// Returns a response for a resource that will be available soon.

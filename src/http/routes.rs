@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::access::Admission;
+use super::parameters::QueryString;
 use super::reload::is_cross_origin;
 use super::response::{self, HttpResponse};
 use super::{ReloadRequest, ReloadResult, Services, live, negotiation, on_request, sd, target};
@@ -116,10 +117,10 @@ async fn read(
     headers: &HeaderMap,
     scraper: u64,
 ) -> HttpResponse {
-    let query = uri.query();
+    let query = QueryString::new(uri.query());
     match route {
         Route::Metrics => metrics(services, headers, scraper).await,
-        Route::Target => probe(services, query, headers, scraper).await,
+        Route::Target => probe(services, &query, headers, scraper).await,
         Route::Discovery => discovery(services, headers).await,
         Route::ClusterNodes => match sd::cluster_nodes(&services.board.slots()) {
             Some(nodes) => list(nodes, headers).await,
@@ -133,7 +134,7 @@ async fn read(
         | Route::TargetView
         | Route::TargetData
         | Route::Runbook
-        | Route::Asset => live::read(services, route, uri.path(), query, headers).await,
+        | Route::Asset => live::read(services, route, uri.path(), &query, headers).await,
     }
 }
 
@@ -180,14 +181,16 @@ pub(super) async fn written(page: Option<Served>) -> Option<Page> {
 
 async fn probe(
     services: &Services,
-    query: Option<&str>,
+    query: &QueryString<'_>,
     headers: &HeaderMap,
     scraper: u64,
 ) -> HttpResponse {
-    let response = target_page(services, query, headers, scraper).await;
-    if target::wants_debug(query) {
-        return response;
-    }
+    let response = match query.switch("debug") {
+        // It is not a scrape, and must not influence whether or when the target is polled.
+        Ok(true) => return debug(services, query),
+        Ok(false) => target_page(services, query, headers, scraper).await,
+        Err(malformed) => response::malformed(&malformed),
+    };
     if response.status() == StatusCode::OK {
         services.telemetry.count(SCRAPES, []);
     } else {
@@ -196,28 +199,32 @@ async fn probe(
     response
 }
 
+/// Returns the record of the last poll of a target.
+fn debug(services: &Services, query: &QueryString<'_>) -> HttpResponse {
+    let Some(wanted) = query.text("target") else {
+        return response::text(StatusCode::BAD_REQUEST, MISSING_TARGET);
+    };
+    match target::find_any(&services.board, wanted) {
+        Some(slot) => {
+            let record = live::with_seen(&slot, clock::now(), view::debug);
+            response::text(StatusCode::OK, record)
+        }
+        None => response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET),
+    }
+}
+
 async fn target_page(
     services: &Services,
-    query: Option<&str>,
+    query: &QueryString<'_>,
     headers: &HeaderMap,
     scraper: u64,
 ) -> HttpResponse {
     // The request is never repeated in the response: it may contain a password.
-    let Some(wanted) = target::parameter(query) else {
+    let Some(wanted) = query.text("target") else {
         return response::text(StatusCode::BAD_REQUEST, MISSING_TARGET);
     };
-    if target::wants_debug(query) {
-        // It is not a scrape, and must not influence whether or when the target is polled.
-        return match target::find_any(&services.board, &wanted) {
-            Some(slot) => {
-                let record = live::with_seen(&slot, clock::now(), view::debug);
-                response::text(StatusCode::OK, record)
-            }
-            None => response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET),
-        };
-    }
-    let Some(slot) = target::find(&services.board, &wanted) else {
-        return on_request::page(services, &wanted, headers, scraper).await;
+    let Some(slot) = target::find(&services.board, wanted) else {
+        return on_request::page(services, wanted, headers, scraper).await;
     };
     let form = negotiation::form(headers);
     match written(slot.page(form, scraper)).await {

@@ -1,25 +1,14 @@
-//! Maps the `target` parameter of a request to a target or its address. Opens no connection.
+//! Maps the parameter `target` of a request to a target or its address. Opens no connection.
 //!
 //! Users of `redis_exporter` send addresses here, sometimes with credentials. Those are dropped:
 //! only the configuration decides how a target is queried.
 
 use std::sync::Arc;
 
-use url::form_urlencoded;
-
 use crate::config::{Address, REQUESTED, requested_address};
 use crate::publish::{Board, Slot};
 
 const DEFAULT_PORT: &str = "6379";
-
-/// Returns the decoded `target` parameter, or `None` if it is missing or empty.
-pub(crate) fn parameter(query: Option<&str>) -> Option<String> {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let value = pairs
-        .find(|(name, _)| name == "target")
-        .map(|(_, value)| value.into_owned());
-    value.filter(|value| !value.is_empty())
-}
 
 /// Returns the address of the server that a request names, without credentials and path. The name of a
 /// requested target is its address too.
@@ -28,12 +17,6 @@ pub(crate) fn address(wanted: &str) -> Option<Address> {
     let name = name.and_then(|name| name.strip_prefix('/'));
     let address = without_credentials(name.unwrap_or(wanted));
     requested_address(&without_path(&address))
-}
-
-/// Returns whether the record of the last poll is requested instead of metrics.
-pub(crate) fn wants_debug(query: Option<&str>) -> bool {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.any(|(name, value)| name == "debug" && value == "1")
 }
 
 /// Returns the configured target with that name, else the one with that address.
@@ -77,7 +60,8 @@ fn split_scheme(address: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{find, parameter, without_credentials};
+    use super::{find, without_credentials};
+    use crate::http::parameters::QueryString;
     use crate::publish::Board;
     use crate::view::segment;
     use proptest::prelude::*;
@@ -130,27 +114,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_parameter_is_decoded() {
-        let decoded = parameter(Some("x=1&target=redis%3A%2F%2Fh%3A1+2%zz&target=second"));
-        assert_eq!(decoded.as_deref(), Some("redis://h:1 2%zz"));
-        for query in [
-            None,
-            Some(""),
-            Some("target"),
-            Some("target="),
-            Some("Target=x"),
-        ] {
-            assert_eq!(parameter(query), None);
-        }
-    }
-
     proptest! {
         #[test]
         fn a_link_leads_to_its_target(name in "\\PC{1,40}") {
             let link = format!("probe?target={}", segment(&name));
             let query = link.split_once('?').map(|(_, query)| query);
-            prop_assert_eq!(parameter(query), Some(name));
+            let query = QueryString::new(query);
+            prop_assert_eq!(query.text("target"), Some(&*name));
         }
 
         #[test]

@@ -6,14 +6,14 @@ use super::card::{Card, TargetState};
 use super::condition::{AlertSeverity, TargetProblem, service};
 use super::exporter_state::ExporterState;
 
-/// Number of targets on a page of the list for people.
+/// Number of targets in one response, unless the request has a limit.
 pub(super) const PER_PAGE: usize = 30;
 
 /// Maximum number of targets whose cards show their namespaces.
 pub const FEW_TARGETS: usize = 3;
 
-/// Maximum number of targets in one response for scripts.
-const LIMIT_MAX: usize = 1_000;
+/// Maximum number of targets in one response.
+pub const LIMIT_MAX: u32 = 1_000;
 
 /// Which targets are requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,27 +26,17 @@ pub struct Filter {
     pub limit: usize,
 }
 
-impl Filter {
-    /// Reads the parameters `q`, `offset` and `limit` of a request. Values that are not numbers
-    /// count as missing.
-    #[must_use]
-    pub fn new<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut filter = Self {
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
             query: String::new(),
             offset: 0,
             limit: PER_PAGE,
-        };
-        for (name, value) in parameters {
-            match name {
-                "q" => value.trim().clone_into(&mut filter.query),
-                "offset" => filter.offset = value.parse().unwrap_or(0),
-                "limit" => filter.limit = value.parse().unwrap_or(PER_PAGE).clamp(1, LIMIT_MAX),
-                _ => {}
-            }
         }
-        filter
     }
+}
 
+impl Filter {
     fn matches(&self, card: &Card) -> bool {
         let wanted = self.query.to_lowercase();
         [&card.name, &card.address]

@@ -331,6 +331,48 @@ async fn requested_target_has_pages_and_a_record() {
 }
 
 #[tokio::test]
+async fn malformed_parameters_are_rejected() {
+    let server = with_targets().await;
+    for (path, status, text) in [
+        ("/api/v1/targets?limit=abc", 400, "The parameter `limit` "),
+        ("/api/v1/targets?limit=0", 400, "from 1 to 1000; leave it"),
+        ("/api/v1/targets?limit=1001", 400, "The parameter `limit` "),
+        ("/api/v1/targets?offset=-1", 400, "The parameter `offset` "),
+        ("/?offset=1.5", 400, "The parameter `offset` "),
+        ("/?limit=abc", 400, "The parameter `limit` "),
+        (
+            "/probe?target=cache&debug=yes",
+            400,
+            "The parameter `debug`",
+        ),
+        ("/scrape?target=cache&debug=2", 400, "The parameter `debug`"),
+        ("/probe?debug=1", 400, "The parameter `target` is missing"),
+        // As those of blackbox_exporter.
+        ("/probe?target=cache&debug=true", 200, "Target cache "),
+        ("/probe?target=cache&debug=false", 200, "up 1"),
+        // Empty ones count as missing, and only the first one of a name counts.
+        ("/api/v1/targets?limit=&offset=", 200, "\"limit\":30"),
+        ("/api/v1/targets?limit=7&limit=abc", 200, "\"limit\":7"),
+        // Unknown ones are ignored everywhere.
+        ("/metrics?limit=abc", 200, "all 1"),
+        ("/scrape?target=cache&check-keys=a*", 200, "up 1"),
+        ("/api/v1/targets?Limit=abc&x", 200, "\"limit\":30"),
+        ("/api/v1/targets/cache?limit=abc", 200, "\"name\":\"cache\""),
+        ("/-/healthy?verbose", 200, "ok"),
+    ] {
+        let response = get(server.address, path).await;
+        assert_eq!(response.status, status, "{path}");
+        let given = response.text();
+        assert!(given.contains(text), "{path}: {given}");
+        if status == 400 {
+            assert_eq!(given.lines().count(), 1, "{path}: {given}");
+        }
+    }
+    let errors = server.telemetry.counted(SCRAPE_REQUEST_ERRORS, []);
+    assert_eq!(errors, 2, "records are not scrapes");
+}
+
+#[tokio::test]
 async fn unknown_paths_are_not_found() {
     let server = with_targets().await;
     for path in [

@@ -1,7 +1,7 @@
 //! The page at `/`: all targets, the worst first. Pure.
 
 use super::super::card::Card;
-use super::super::overview::{Overview, StateCounts};
+use super::super::overview::{Overview, PER_PAGE, StateCounts};
 use super::Html;
 use super::card::{card, level, problems, state};
 use super::layout::{PageFrame, page};
@@ -183,8 +183,11 @@ fn pager(html: &mut Html, model: &Overview) {
 fn link(html: &mut Html, model: &Overview, offset: usize, name: &'static str) {
     let query = super::segment(&model.query);
     html.wrap("<a href=\"?q=", query, "")
-        .wrap("&amp;offset=", offset, "\">")
-        .wrap("", name, "</a>");
+        .wrap("&amp;offset=", offset, "");
+    if model.limit != PER_PAGE {
+        html.wrap("&amp;limit=", model.limit, "");
+    }
+    html.wrap("\">", name, "</a>");
 }
 
 fn endpoints(html: &mut Html, paths: &[(String, &'static str)], metrics: &str) {
