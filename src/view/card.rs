@@ -77,7 +77,7 @@ pub struct Card {
     pub server: Option<String>,
     /// The version of the server.
     pub version: Option<String>,
-    /// The role, as the server reports it: `master` or `slave`.
+    /// The role: `primary` or `replica`, or another role that the server reports.
     pub role: Option<String>,
     /// The eviction policy.
     pub maxmemory_policy: Option<String>,
@@ -144,7 +144,7 @@ impl Card {
             failure: failure(seen),
             server: server.filter(|server| !server.is_empty()),
             version: text("redis_version"),
-            role: text("role"),
+            role: seen.instance("role").map(role),
             maxmemory_policy: text("maxmemory_policy"),
             uptime_seconds: seen.number("redis_uptime_in_seconds"),
             polled_at,
@@ -186,6 +186,17 @@ impl Card {
 fn held(mut rows: Vec<NamespaceRow>) -> Vec<NamespaceRow> {
     rows.retain(|row| row.keys.is_some_and(|keys| keys >= 0.5));
     rows
+}
+
+/// Returns the word for a role. INFO still contains the old words, and so do the labels that
+/// `redis_exporter` has.
+fn role(reported: &str) -> String {
+    let role = match reported {
+        "master" => "primary",
+        "slave" => "replica",
+        other => other,
+    };
+    role.to_owned()
 }
 
 fn state(seen: &Seen<'_>) -> TargetState {

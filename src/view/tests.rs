@@ -805,6 +805,22 @@ fn hostile_names_are_text() {
 }
 
 #[test]
+fn role_has_the_same_word_on_the_page_and_in_json() {
+    for (reported, word) in [
+        ("master", "primary"),
+        ("slave", "replica"),
+        ("active-replica", "active-replica"),
+    ] {
+        let made = Made::default().with("redis_instance_info", &[("role", reported)], 1.0);
+        let card = card_of("a", made, None);
+        let parsed: serde_json::Value = serde_json::from_str(&json(&card)).unwrap();
+        assert_eq!(parsed["role"], word);
+        let page = page_of(vec![card]);
+        assert!(page.contains(&format!("<bdi>{word}</bdi>")), "{page}");
+    }
+}
+
+#[test]
 fn json_has_every_field_and_null_for_unknown_ones() {
     let history = LastHour::default();
     let card = Card::of(&seen("new", None, None, &history));

@@ -76,7 +76,7 @@ fn json_has_the_values_of_the_server() {
     let card = &cache["target"];
     assert_eq!(
         (&card["state"], &card["role"]),
-        (&"up".into(), &"master".into())
+        (&"up".into(), &"primary".into())
     );
     assert_eq!(card["keys"], 250.0);
     assert_eq!(card["memory"]["limit"], 8.0 * 1_048_576.0);

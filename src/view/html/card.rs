@@ -76,11 +76,6 @@ fn sign(html: &mut Html, level: &str) {
 
 /// Adds one line about the server.
 pub(super) fn about(html: &mut Html, card: &Card) {
-    let role = card.role.as_deref().map(|role| match role {
-        "master" => "primary",
-        "slave" => "replica",
-        other => other,
-    });
     let keys = card.keys.map(|keys| counted(keys, "key", "keys"));
     // The kind contains the beginning of the version.
     let server = match (&card.server, &card.version) {
@@ -90,7 +85,7 @@ pub(super) fn about(html: &mut Html, card: &Card) {
     let parts = [
         Some(card.address.clone()),
         server,
-        role.map(str::to_owned),
+        card.role.clone(),
         card.maxmemory_policy.clone(),
         keys,
     ];

@@ -69,12 +69,10 @@ pub fn draw(state: &TopState, look: Look, area: Rect, buffer: &mut Buffer) {
 
 /// Returns the first line, which separates the target from the list.
 fn title(target: &ListedTarget, cells: u16) -> String {
-    let role = target.role.as_deref();
-    let role = role.map(|role| if role == "slave" { "replica" } else { role });
     let parts = [
         Some(target.name.as_str()),
         target.server.as_deref(),
-        role,
+        target.role.as_deref(),
         target.maxmemory_policy.as_deref(),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().map(visible).collect();

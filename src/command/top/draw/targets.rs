@@ -57,10 +57,12 @@ fn cells(target: &ListedTarget) -> Vec<GridCell> {
     vec![
         plain(visible(&target.name)),
         vec![state(&target.state)],
-        plain(target.role.as_deref().map_or_else(
-            || UNKNOWN.to_owned(),
-            |role| visible(if role == "slave" { "replica" } else { role }),
-        )),
+        plain(
+            target
+                .role
+                .as_deref()
+                .map_or_else(|| UNKNOWN.to_owned(), visible),
+        ),
         memory(target.memory),
         plain(or_unknown(target.commands_per_second, rate)),
         plain(share(target.hit_ratio)),

@@ -15,7 +15,7 @@ const NOW: f64 = 1_700_024_501.0;
 fn card(name: &str, state: &str, ratio: f64) -> Value {
     json!({
         "name": name, "address": format!("redis://{name}.example:6379"), "state": state,
-        "server": "redis 7.0 standalone", "role": "master", "maxmemory_policy": "allkeys-lru",
+        "server": "redis 7.0 standalone", "role": "primary", "maxmemory_policy": "allkeys-lru",
         "uptime_seconds": 259_200.0, "age_seconds": 3.0, "keys": 197_586.0,
         "memory": { "used": 268_435_456.0 * ratio, "limit": 268_435_456.0, "ratio": ratio },
         "clients": { "used": 120.0, "limit": 10_000.0, "ratio": 0.012 },
@@ -60,7 +60,7 @@ fn list() -> TargetList {
     ]);
     let mut free = card("free", "up", 0.5);
     free["memory"] = json!({ "used": 1_048_576.0, "limit": null, "ratio": null });
-    free["role"] = json!("slave");
+    free["role"] = json!("replica");
     let document = json!({
         "exporter_version": "0.1.0", "matching": 3,
         "summary": { "total": 3, "up": 2, "down": 1, "waiting": 0 },
@@ -143,7 +143,7 @@ fn usual_terminal_shows_targets_and_the_selected_one() {
         "queue       DOWN    -                       -     -       -       -     !! 1",
         "cache       up      █████████│▌ 95.0%   4,786 97.1%      31  200 µs     !! 2",
         "free        up      1.0 MiB no limit    4,786 97.1%      31  200 µs        -",
-        "── cache · redis 7.0 standalone · master · allkeys-lru ─────────────────────────",
+        "── cache · redis 7.0 standalone · primary · allkeys-lru ────────────────────────",
         "redis://cache.example:6379  keys 197,586  memory 243 MiB of 256 MiB",
         "clients 120 of 10,000  ping 200 µs  command 12 µs  expired/s 7.0  up 3 d",
         "!! 95% of the memory limit is in use.",
@@ -174,7 +174,7 @@ fn narrow_terminal_omits_columns() {
         "queue       DOWN    -                       -     -     !! 1",
         "cache       up      █████████│▌ 95.0%   4,786 97.1%     !! 2",
         "free        up      1.0 MiB no limit    4,786 97.1%        -",
-        "── cache · redis 7.0 standalone · master · allkeys-lru ─────",
+        "── cache · redis 7.0 standalone · primary · allkeys-lru ────",
         "redis://cache.example:6379  keys 197,586",
         "memory 243 MiB of 256 MiB  clients 120 of 10,000",
         "!! 95% of the memory limit is in use.",
