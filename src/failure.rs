@@ -64,7 +64,7 @@ impl Reason {
             Self::Protocol => ["protocol", "the server does not speak the Redis protocol", "check that the port belongs to a Redis server"],
             Self::NotMember => ["not_member", "another server than the listed cluster node replied", "check which server uses the address; if it left the cluster, let the other nodes forget it"],
             Self::Closed => ["closed", "the connection was closed", "check that the server accepts connections from this machine"],
-            Self::Other => ["other", "see the log", "check the log of the server"],
+            Self::Other => ["other", "an unusual error, which the log of the exporter has", "check the log of the server"],
         }
     }
 

@@ -465,13 +465,33 @@ fn target_that_is_down_shows_no_old_figure() {
     let detail = TargetDetail::of(&seen);
     assert_eq!(detail.target.memory.used, None);
     assert!(detail.namespaces.is_empty());
-    let expected = [
-        ("RedisDown", AlertSeverity::Critical),
-        ("RedisExporterScrapeFailing", AlertSeverity::Warning),
-    ];
-    assert_eq!(alerts(&detail.target), expected);
-    let page = detail_page(&detail, true);
-    assert!(page.contains("check username and password"), "{page}");
+    assert_eq!(
+        alerts(&detail.target),
+        [("RedisDown", AlertSeverity::Critical)]
+    );
+}
+
+#[test]
+fn failed_poll_is_one_problem_with_cause_and_remedy() {
+    let history = LastHour::default();
+    for reason in Reason::ALL {
+        let poll = poll(Snapshot::default(), Some(reason));
+        let detail = TargetDetail::of(&seen("cache", Some(&poll), None, &history));
+        let problems = &detail.target.problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let text = problems[0].text.to_lowercase();
+        for part in [reason.meaning(), reason.remedy()] {
+            assert!(text.contains(&part.to_lowercase()), "{text}");
+        }
+        let page = detail_page(&detail, true);
+        assert_eq!(page.matches("The last poll failed").count(), 1, "{page}");
+    }
+    let poll = poll(Snapshot::default(), Some(Reason::Auth));
+    let card = Card::of(&seen("cache", Some(&poll), None, &history));
+    assert_eq!(
+        card.problems[0].text,
+        "The last poll failed: the user or password is missing or wrong. Check username and password."
+    );
 }
 
 #[test]

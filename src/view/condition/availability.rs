@@ -3,33 +3,22 @@
 use super::super::card::{FIVE_MINUTES, command_seconds, max_clients};
 use super::super::facts::Seen;
 use super::{Condition, NONE, Thresholds, critical, info, limits, warning};
-use crate::failure::Reason;
 use crate::history::Increase;
 use crate::quantity::{age, count, counted, duration, percent};
-
-/// Reasons for which only `RedisDown` applies, because the server does not respond.
-const SILENT: [Reason; 5] = [
-    Reason::Closed,
-    Reason::Dns,
-    Reason::Loading,
-    Reason::Refused,
-    Reason::Timeout,
-];
 
 pub(super) const CONDITIONS: &[Condition] = &[
     critical("RedisDown", NONE, |seen, _| {
         let reason = seen.poll?.failure?;
-        Some(format!("The last poll failed: {}.", reason.meaning()))
+        let (meaning, remedy) = (reason.meaning(), reason.remedy());
+        Some(format!(
+            "The last poll failed: {meaning}. {}.",
+            sentence(remedy)
+        ))
     }),
-    warning("RedisExporterScrapeFailing", NONE, |seen, _| {
-        let reason = seen.poll?.failure?;
-        let text = "The server responds, but polls fail";
-        (!SILENT.contains(&reason)).then(|| format!("{text}: {}.", reason.remedy()))
-    }),
+    // If polls fail while it loads, that is the cause that `RedisDown` names.
     warning("RedisLoadingTooLong", NONE, |seen, _| {
         let is = |family| super::is(seen, family, 1.0);
         let is_loading = is("redis_loading_dump_file") || is("redis_async_loading");
-        let is_loading = is_loading || seen.poll?.failure == Some(Reason::Loading);
         is_loading.then(|| "The server is loading its data.".to_owned())
     }),
     critical(
@@ -89,6 +78,13 @@ pub(super) const CONDITIONS: &[Condition] = &[
         },
     ),
 ];
+
+/// Returns a text with a capital letter at the start.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
 
 fn clients(seen: &Seen<'_>, [share_max, ..]: Thresholds) -> Option<String> {
     let limit = max_clients(seen).filter(|limit| *limit > 0.0)?;

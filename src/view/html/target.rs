@@ -46,8 +46,6 @@ pub fn detail(model: &TargetDetail, has_probe: bool) -> String {
             keys(html, &model.keys);
             commands(html, &model.commands);
             rejected(html, &model.rejected, model.grant.as_ref());
-        } else if let Some(failure) = &card.failure {
-            html.wrap("<p class=\"quiet\">Next: ", failure.remedy, ".</p>\n");
         }
         ages(html, model);
     })
