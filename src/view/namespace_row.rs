@@ -41,14 +41,20 @@ pub struct NamespaceRow {
     pub memory_share: Option<f64>,
     /// Keys that never expire.
     pub keys_without_ttl: Option<f64>,
+    /// Half the width of the 95% confidence interval of the keys that never expire.
+    pub keys_without_ttl_error: Option<f64>,
     /// Remaining TTLs, shortest first.
     pub ttl: Vec<TtlRange>,
     /// Longest TTL that the policy allows, in seconds.
     pub ttl_max_seconds: Option<f64>,
     /// Keys without a TTL that must have one.
     pub violations_ttl_required: Option<f64>,
+    /// Half the width of their 95% confidence interval.
+    pub violations_ttl_required_error: Option<f64>,
     /// Keys whose TTL is too long.
     pub violations_ttl_max: Option<f64>,
+    /// Half the width of their 95% confidence interval.
+    pub violations_ttl_max_error: Option<f64>,
     /// Maximum memory that the policy allows.
     pub memory_quota_bytes: Option<f64>,
     /// Memory as a share of the quota.
@@ -67,10 +73,13 @@ pub struct NamespaceRow {
     pub on_eviction: Option<String>,
 }
 
-/// The families with one number for each namespace, and the fields that they set.
-type NumberRow = (&'static str, fn(&mut NamespaceRow) -> &mut Option<f64>);
+/// A number of a namespace.
+type NumberField = fn(&mut NamespaceRow) -> &mut Option<f64>;
 
-const NUMBERS: [NumberRow; 11] = [
+/// The families with one number for each namespace, and the fields that they set.
+type NumberRow = (&'static str, NumberField);
+
+const NUMBERS: [NumberRow; 12] = [
     ("redis_key_namespace_keys", |row| &mut row.keys),
     ("redis_key_namespace_keys_error", |row| &mut row.keys_error),
     ("redis_key_namespace_memory_bytes", |row| {
@@ -81,6 +90,9 @@ const NUMBERS: [NumberRow; 11] = [
     }),
     ("redis_key_namespace_keys_without_ttl", |row| {
         &mut row.keys_without_ttl
+    }),
+    ("redis_key_namespace_keys_without_ttl_error", |row| {
+        &mut row.keys_without_ttl_error
     }),
     ("redis_key_namespace_ttl_max_seconds", |row| {
         &mut row.ttl_max_seconds
@@ -102,6 +114,28 @@ const NUMBERS: [NumberRow; 11] = [
     }),
 ];
 
+/// The families with a number for each policy of a namespace, the policies, and the fields.
+const VIOLATIONS: [(&str, &str, NumberField); 4] = [
+    (
+        "redis_key_namespace_policy_violations",
+        "ttl_required",
+        |row| &mut row.violations_ttl_required,
+    ),
+    (
+        "redis_key_namespace_policy_violations_error",
+        "ttl_required",
+        |row| &mut row.violations_ttl_required_error,
+    ),
+    ("redis_key_namespace_policy_violations", "ttl_max", |row| {
+        &mut row.violations_ttl_max
+    }),
+    (
+        "redis_key_namespace_policy_violations_error",
+        "ttl_max",
+        |row| &mut row.violations_ttl_max_error,
+    ),
+];
+
 /// The label `within` of keys that expire soon, in seconds.
 const SOON: &str = "300";
 
@@ -118,12 +152,11 @@ pub(super) fn namespaces(seen: &Seen<'_>) -> Vec<NamespaceRow> {
             }
         }
     }
-    for sample in seen.swept_samples("redis_key_namespace_policy_violations") {
-        if let Some(row) = row_of(&mut rows, &sample) {
-            match sample.label("policy") {
-                Some("ttl_required") => row.violations_ttl_required = sample.number(),
-                Some("ttl_max") => row.violations_ttl_max = sample.number(),
-                _ => {}
+    for (family, policy, field) in VIOLATIONS {
+        let samples = seen.swept_samples(family);
+        for sample in samples.filter(|sample| sample.label("policy") == Some(policy)) {
+            if let Some(row) = row_of(&mut rows, &sample) {
+                *field(row) = sample.number();
             }
         }
     }

@@ -287,6 +287,56 @@ fn policy_is_unknown_while_ttls_are() {
 }
 
 #[test]
+fn numbers_of_ttls_have_their_errors() {
+    let labels = [("db", "db0"), ("key_namespace", "ratelimit")];
+    let shown = |required: [f64; 2], long: [f64; 2]| {
+        let mut made = Made::default()
+            .with("redis_key_namespace_keys", &labels, 900.0)
+            .with("redis_key_namespace_keys_without_ttl", &labels, 292.0)
+            .with("redis_key_namespace_keys_without_ttl_error", &labels, 31.0);
+        for (policy, [keys, error]) in [("ttl_required", required), ("ttl_max", long)] {
+            let labels = [labels[0], labels[1], ("policy", policy)];
+            made = made
+                .with("redis_key_namespace_policy_violations", &labels, keys)
+                .with(
+                    "redis_key_namespace_policy_violations_error",
+                    &labels,
+                    error,
+                );
+        }
+        let (namespaces, history) = (made.done(), LastHour::default());
+        let poll = poll(healthy().done(), None);
+        let detail = TargetDetail::of(&seen("a", Some(&poll), Some(&namespaces), &history));
+        let page = detail_page(&detail, true);
+        let cell = |name: &str| {
+            let (_, rest) = page.split_once(&format!("data-name=\"{name}\">")).unwrap();
+            rest.split_once("</td>").unwrap().0.to_owned()
+        };
+        (cell("Without TTL"), cell("Policy"), json(&detail))
+    };
+    let (without, policy, json) = shown([292.0, 31.0], [7.0, 0.2]);
+    assert_eq!(without, "<span>292</span><small>± 31</small>");
+    assert_eq!(
+        policy,
+        "<span class=\"wrong\">292 ± 31 without a TTL</span>\
+         <span class=\"wrong\">7 with a TTL that is too long</span>"
+    );
+    let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let row = &parsed["namespaces"][0];
+    assert_eq!(row["keys_without_ttl_error"], 31.0);
+    assert_eq!(row["violations_ttl_required_error"], 31.0);
+    assert_eq!(row["violations_ttl_max_error"], 0.2);
+    let right = "<span class=\"right\">TTLs are as declared</span>";
+    let (_, policy, _) = shown([0.0, 0.0], [0.0, 12.0]);
+    assert_eq!(
+        policy,
+        format!("{right}<span class=\"quiet\">± 12 keys</span>")
+    );
+    let (_, policy, _) = shown([0.0, 0.0], [0.0, 0.0]);
+    assert_eq!(policy, right);
+}
+
+#[test]
 fn old_pass_is_no_problem_in_the_hour_after_an_outage() {
     let scanned = Made::default()
         .with(

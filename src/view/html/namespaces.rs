@@ -7,7 +7,7 @@ use super::super::namespace_row::{NamespaceRow, TtlRange};
 use super::Html;
 use super::graph::{MapPart, MapSize, histogram, map, share_bar};
 use crate::number::length;
-use crate::quantity::{bytes, count, counted, duration, percent, rate};
+use crate::quantity::{bytes, count, counted, duration, estimated, percent, rate};
 
 /// Maximum number of parts of the map with their own color.
 pub(super) const PARTS_MAX: usize = 8;
@@ -157,7 +157,12 @@ fn table(html: &mut Html, rows: &[NamespaceRow]) {
         cell(html, "Keys", row.keys.map(count), row.keys_error.map(count));
         memory(html, row);
         ttls(html, &row.ttl);
-        cell(html, "Without TTL", row.keys_without_ttl.map(count), None);
+        cell(
+            html,
+            "Without TTL",
+            row.keys_without_ttl.map(count),
+            row.keys_without_ttl_error.map(count),
+        );
         cell(html, "Largest key", row.largest_key_bytes.map(bytes), None);
         evicted(html, row);
         policy(html, row);
@@ -274,22 +279,7 @@ fn ttls(html: &mut Html, ranges: &[TtlRange]) {
 /// Adds the declared policy, and whether the namespace violates it.
 fn policy(html: &mut Html, row: &NamespaceRow) {
     html.raw("<td role=\"cell\" class=\"policy\" data-name=\"Policy\">");
-    let violations = [
-        (row.violations_ttl_required, "without a TTL"),
-        (row.violations_ttl_max, "with a TTL that is too long"),
-    ];
-    let is_declared = violations.iter().any(|(keys, _)| keys.is_some());
-    let mut is_violated = false;
-    for (keys, what) in violations {
-        if let Some(keys) = keys.filter(|keys| *keys >= 1.0) {
-            is_violated = true;
-            html.wrap("<span class=\"wrong\">", count(keys), " ")
-                .wrap("", what, "</span>");
-        }
-    }
-    if is_declared && !is_violated {
-        html.raw("<span class=\"right\">TTLs are as declared</span>");
-    }
+    let is_declared = violations(html, row);
     if let Some((quota, ratio)) = row.memory_quota_bytes.zip(row.memory_quota_ratio) {
         let class = if ratio > 1.0 { "wrong" } else { "quiet" };
         html.wrap("<span class=\"", class, "\">")
@@ -303,6 +293,45 @@ fn policy(html: &mut Html, row: &NamespaceRow) {
         html.wrap("<span class=\"quiet\">", word, "</span>");
     }
     html.raw("</td>");
+}
+
+/// Adds the keys that violate the declared policy for TTLs, with their errors. Returns whether there is
+/// a policy.
+fn violations(html: &mut Html, row: &NamespaceRow) -> bool {
+    let kinds = [
+        (
+            row.violations_ttl_required,
+            row.violations_ttl_required_error,
+            "without a TTL",
+        ),
+        (
+            row.violations_ttl_max,
+            row.violations_ttl_max_error,
+            "with a TTL that is too long",
+        ),
+    ];
+    let declared = kinds
+        .iter()
+        .filter_map(|(keys, error, what)| Some(((*keys)?, error.unwrap_or(0.0), *what)));
+    let declared: Vec<(f64, f64, &str)> = declared.collect();
+    let violated = declared.iter().filter(|(keys, ..)| *keys >= 1.0);
+    for (keys, error, what) in violated.clone() {
+        html.wrap("<span class=\"wrong\">", estimated(*keys, *error), " ")
+            .wrap("", what, "</span>");
+    }
+    if violated.count() == 0 && !declared.is_empty() {
+        html.raw("<span class=\"right\">TTLs are as declared</span>");
+        let errors = declared.iter().map(|(_, error, _)| *error);
+        let largest = errors.fold(0.0, f64::max);
+        if largest >= 0.5 {
+            html.wrap(
+                "<span class=\"quiet\">± ",
+                counted(largest, "key", "keys"),
+                "</span>",
+            );
+        }
+    }
+    !declared.is_empty()
 }
 
 /// Adds the keys that are exported by name.
