@@ -13,6 +13,7 @@ pub mod canary;
 pub mod catalogue;
 mod clock;
 pub mod collector;
+mod columns;
 pub mod command;
 pub mod config;
 pub mod connection;

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use super::facts::Seen;
 use super::html::visible;
+use crate::columns::{Cells, GAP, padded, widths};
 use crate::number::length;
 use crate::quantity::{age, bytes, counted, duration};
 use crate::query::Ticket;
-use crate::trace::{SentPipeline, Trace, words};
+use crate::trace::{RejectedQuery, SentPipeline, Trace, words};
 
 /// Maximum number of different commands that are listed for a pipeline.
 const LINES_MAX: usize = 40;
@@ -51,14 +52,7 @@ pub fn document(seen: &Seen<'_>) -> String {
     if !rejected.is_empty() {
         text.push_str("\nRejected by the server, and not sent again over this connection:\n");
     }
-    for query in rejected {
-        let (collector, command) = (query.collector, &query.command);
-        let _ = writeln!(
-            text,
-            "  {collector:<18} {command:<24} {}",
-            visible(&query.remedy)
-        );
-    }
+    text.push_str(&rejections(rejected));
     if let Some(grant) = grant {
         let _ = writeln!(
             text,
@@ -67,6 +61,23 @@ pub fn document(seen: &Seen<'_>) -> String {
         );
     }
     text
+}
+
+/// Returns a line for each rejected query, in columns.
+fn rejections(rejected: &[RejectedQuery]) -> String {
+    let rows = rejected.iter();
+    let rows = rows.map(|query| [query.collector.to_owned(), visible(&query.command)]);
+    let rows: Vec<Cells<2>> = rows.collect();
+    let widths = widths(&rows);
+    let lines = rows.iter().zip(rejected).map(|(row, query)| {
+        let cells = row.iter().zip(widths);
+        let mut line = String::new();
+        for (cell, width) in cells {
+            line.extend([GAP, &padded(cell, width)]);
+        }
+        line + GAP + &visible(&query.remedy) + "\n"
+    });
+    lines.collect()
 }
 
 fn write_pipeline(text: &mut String, at: usize, pipeline: &SentPipeline) {

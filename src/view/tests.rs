@@ -337,6 +337,40 @@ fn numbers_of_ttls_have_their_errors() {
 }
 
 #[test]
+fn record_of_a_poll_is_aligned() {
+    let rejected = |collector, command: &str, remedy: &str| RejectedQuery {
+        collector,
+        command: command.to_owned(),
+        remedy: remedy.to_owned(),
+    };
+    let mut poll = poll(healthy().done(), None);
+    poll.trace.took = Duration::from_micros(3_400);
+    poll.trace.rejected = vec![
+        rejected(
+            "slowlog",
+            "SLOWLOG LEN",
+            "denied: grant the user +slowlog|len",
+        ),
+        rejected("config", "CONFIG GET client-output-buffer-limit", "denied"),
+        rejected("scripts", "EVAL 会话", "failed"),
+        rejected("a_collector_with_a_long_name", "TYPE", "unknown\u{202e}"),
+    ];
+    let history = LastHour::default();
+    let record = debug(&seen("cache", Some(&poll), None, &history));
+    let expected = "\
+Target cache (redis://cache:6379)
+The last poll succeeded. It ended 3 s ago and took 3.4 ms.
+
+Rejected by the server, and not sent again over this connection:
+  slowlog                       SLOWLOG LEN                            denied: grant the user +slowlog|len
+  config                        CONFIG GET client-output-buffer-limit  denied
+  scripts                       EVAL 会话                              failed
+  a_collector_with_a_long_name  TYPE                                   unknown\\u{202e}
+";
+    assert_eq!(record, expected);
+}
+
+#[test]
 fn old_pass_is_no_problem_in_the_hour_after_an_outage() {
     let scanned = Made::default()
         .with(

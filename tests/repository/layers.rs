@@ -19,6 +19,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("output", &["invisible"]),
     ("backoff", &[]),
     ("clock", &[]),
+    ("columns", &[]),
     ("supervise", &["backoff"]),
     ("footprint", &["info"]),
     ("history", &["metric", "number"]),
@@ -73,6 +74,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "view",
         &[
+            "columns",
             "failure",
             "history",
             "invisible",
@@ -245,6 +247,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "canary",
             "clock",
             "collector",
+            "columns",
             "config",
             "discovery",
             "encode",

@@ -2,14 +2,13 @@
 
 use std::fmt::Write as _;
 
-use unicode_width::UnicodeWidthStr;
-
 use super::layout::Layout;
 use super::report::{
     PassEnd, Report, Total, expiring_part, idle_share, mean, median, telling_expiry, telling_idle,
     violations,
 };
 use super::{notes, verdict};
+use crate::columns::{Cells, GAP, blanks, is_wider, omit_errors, widths};
 use crate::invisible::one_line;
 use crate::keyspace::sweep::census::Finding;
 use crate::number::{to_count, to_float};
@@ -20,9 +19,6 @@ pub const NAME_MAX: usize = 40;
 
 /// The same in a table that is too wide otherwise.
 const NAME_MIN: usize = 16;
-
-/// Space between two columns.
-const GAP: &str = "  ";
 
 /// The cell of an unknown value.
 const NOTHING: &str = "-";
@@ -69,10 +65,7 @@ const IF_NARROW: [usize; 9] = [6, 14, 3, 11, 10, BARS, 12, 7, 8];
 /// Indexes of the columns whose errors are omitted then, in this order.
 const IF_NARROWER: [usize; 3] = [MEMORY, NO_TTL, VIOLATIONS];
 
-/// Between a number and its error.
-const ERROR: &str = " ± ";
-
-type TableRow = [String; HEADINGS.len()];
+type TableRow = Cells<{ HEADINGS.len() }>;
 
 /// Returns the heading, the table with its total, and notes on how to read it.
 #[must_use]
@@ -278,21 +271,6 @@ fn bar(share: f64) -> String {
     "█".repeat(full) + PARTS.get(part).unwrap_or(&"")
 }
 
-/// Returns the number of cells of a terminal that a text needs.
-fn width(text: &str) -> usize {
-    UnicodeWidthStr::width(text)
-}
-
-fn widths(lines: &[TableRow]) -> [usize; HEADINGS.len()] {
-    let mut widths = [0; HEADINGS.len()];
-    for line in lines {
-        for (widest, cell) in widths.iter_mut().zip(line) {
-            *widest = width(cell).max(*widest);
-        }
-    }
-    widths
-}
-
 /// The columns of a table, by index.
 struct Columns {
     shown: Vec<usize>,
@@ -323,23 +301,13 @@ fn choose(lines: &[TableRow], with_database: bool, layout: &Layout) -> Columns {
 }
 
 fn is_wide(lines: &[TableRow], shown: &[usize], layout: &Layout) -> bool {
-    let widths = widths(lines);
-    let each = shown.iter().filter_map(|place| widths.get(*place));
-    each.map(|width| width + GAP.len()).sum::<usize>() > layout.width + GAP.len()
+    is_wider(lines, |place| shown.contains(&place), layout.width)
 }
 
 /// Omits errors, and then the ends of names, while the table is too wide. The JSON document has them.
 fn shorten(lines: &mut [TableRow], shown: &[usize], layout: &Layout) {
-    for place in IF_NARROWER {
-        if !is_wide(lines, shown, layout) {
-            return;
-        }
-        for cell in lines.iter_mut().filter_map(|line| line.get_mut(place)) {
-            if let Some((value, _)) = cell.split_once(ERROR) {
-                *cell = value.to_owned();
-            }
-        }
-    }
+    let is_too_wide = |lines: &[TableRow]| is_wide(lines, shown, layout);
+    omit_errors(lines, &IF_NARROWER, is_too_wide, |_| "");
     for most in (NAME_MIN..NAME_MAX).rev() {
         if !is_wide(lines, shown, layout) {
             return;
@@ -357,7 +325,7 @@ fn aligned(lines: &[TableRow], shown: &[usize], layout: &Layout) -> String {
     for (index, line) in lines.iter().enumerate() {
         let mut written = String::new();
         for (place, (cell, widest)) in line.iter().zip(widths).enumerate() {
-            let space = " ".repeat(widest - width(cell));
+            let space = blanks(cell, widest);
             let is_wrong =
                 place == VIOLATIONS && cell.starts_with(|first| ('1'..='9').contains(&first));
             let cell = match place {
@@ -385,6 +353,7 @@ mod tests {
     use super::super::report::tests::{aging, report, row};
     use super::super::report::{Queried, SeenDatabase};
     use super::*;
+    use crate::columns::width;
     use crate::keyspace::cost::SweepQuery;
     use crate::keyspace::expiring::Burst;
     use crate::keyspace::idle::LruHorizon;

@@ -1,19 +1,18 @@
 //! Writes a comparison as a table for people. Pure.
 
-use unicode_width::UnicodeWidthStr;
-
 use super::super::layout::Layout;
 use super::super::table::NAME_MAX;
 use super::{Comparison, Difference, NamespaceChange, Presence};
+use crate::columns::{Cells, GAP, blanks, is_wider, omit_errors, widths};
 use crate::invisible::one_line;
 use crate::number::to_count;
 use crate::quantity;
 
-/// Space between two columns.
-const GAP: &str = "  ";
-
 /// The mark of a change that is larger than its error.
 const MARK: &str = " *";
+
+/// The space for a mark.
+const NO_MARK: &str = "  ";
 
 /// Maximum number of databases that a note names.
 const SKIPPED_MAX: usize = 10;
@@ -23,7 +22,7 @@ const HEADINGS: [&str; 6] = ["NAMESPACE", "DB", "KEYS", "MEMORY", "SHARE", "NO T
 /// Indexes of the columns whose errors are omitted, in this order, while the table is too wide.
 const IF_NARROW: [usize; 3] = [3, 5, 2];
 
-type Cells = [String; HEADINGS.len()];
+type ChangeRow = Cells<{ HEADINGS.len() }>;
 
 /// Returns the table of changes, and notes on how to read it. `target` is that of this pass.
 #[must_use]
@@ -109,13 +108,15 @@ fn table(changes: &[NamespaceChange], layout: &Layout) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(changes.iter().take(layout.rows).map(cells));
     let is_shown = |place: usize| place != 1 || has_databases;
-    shorten(&mut lines, is_shown, layout);
+    // The JSON document has the errors.
+    let is_too_wide = |lines: &[ChangeRow]| is_wider(lines, is_shown, layout.width);
+    omit_errors(&mut lines, &IF_NARROW, is_too_wide, mark);
     let widths = widths(&lines);
     let mut text = String::new();
     for (index, line) in lines.iter().enumerate() {
         let mut written = String::new();
-        for (place, (cell, widest)) in line.iter().zip(&widths).enumerate() {
-            let space = " ".repeat(widest.saturating_sub(cell.width()));
+        for (place, (cell, widest)) in line.iter().zip(widths).enumerate() {
+            let space = blanks(cell, widest);
             let is_emphasized = index == 0 || cell.ends_with(MARK);
             let shown = if is_emphasized {
                 layout.emphasized(cell)
@@ -134,46 +135,19 @@ fn table(changes: &[NamespaceChange], layout: &Layout) -> String {
     text
 }
 
-fn widths(lines: &[Cells]) -> Vec<usize> {
-    let width = |place: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(place));
-        cells.map(|cell| cell.width()).max().unwrap_or(0)
-    };
-    (0..HEADINGS.len()).map(width).collect()
+/// Returns the mark at the end of a text, or the space for one.
+fn mark(text: &str) -> &'static str {
+    if text.ends_with(MARK) { MARK } else { NO_MARK }
 }
 
-/// Omits errors while the table is too wide. The JSON document has them.
-fn shorten(lines: &mut [Cells], is_shown: impl Fn(usize) -> bool, layout: &Layout) {
-    for place in IF_NARROW {
-        let each = widths(lines).into_iter().enumerate();
-        let each = each.filter(|(place, _)| is_shown(*place));
-        let all: usize = each.map(|(_, width)| width + GAP.len()).sum();
-        if all > layout.width + GAP.len() {
-            for cell in lines.iter_mut().filter_map(|line| line.get_mut(place)) {
-                *cell = without_error(cell);
-            }
-        }
-    }
-}
-
-/// Returns the change alone, with its mark or the space for one.
-fn without_error(cell: &str) -> String {
-    let Some((value, _)) = cell.split_once(" ± ") else {
-        return cell.to_owned();
-    };
-    let space = " ".repeat(MARK.len());
-    let end = if cell.ends_with(MARK) { MARK } else { &space };
-    format!("{value}{end}")
-}
-
-fn cells(change: &NamespaceChange) -> Cells {
+fn cells(change: &NamespaceChange) -> ChangeRow {
     let name = one_line(&change.name, NAME_MAX);
     let name = match change.presence {
         Presence::Both => name,
         Presence::New => format!("{name} (new)"),
         Presence::Gone => format!("{name} (gone)"),
     };
-    let unknown = || format!("-{}", " ".repeat(MARK.len()));
+    let unknown = || format!("-{NO_MARK}");
     [
         name,
         change.database.to_string(),
@@ -205,9 +179,9 @@ fn cell(difference: &Difference, worded: fn(f64) -> String) -> String {
     };
     let is_shown = size != worded(0.0);
     let mark = if is_shown && difference.is_beyond_error() {
-        MARK.to_owned()
+        MARK
     } else {
-        " ".repeat(MARK.len())
+        NO_MARK
     };
     format!("{sign}{size}{error}{mark}")
 }
@@ -224,6 +198,7 @@ fn points(share: f64) -> String {
 mod tests {
     use super::super::tests::comparison;
     use super::*;
+    use crate::columns::width;
 
     #[test]
     fn table_shows_signs_marks_and_notes() {
@@ -255,7 +230,7 @@ One other namespace did not change.
         let text = text(&comparison, "cache", &narrow);
         assert!(text.contains("+200 ± 150 *  +100.0 KiB *  +13.2"), "{text}");
         let rows = text.lines().filter(|line| !line.starts_with('*'));
-        let widest = rows.map(UnicodeWidthStr::width).max();
+        let widest = rows.map(width).max();
         assert!(widest <= Some(76), "{text}");
     }
 
