@@ -4,6 +4,7 @@
 //! Prometheus. A target needs at most 18 KB.
 
 mod losses;
+mod ring;
 mod sizes;
 
 use std::collections::VecDeque;

@@ -1,8 +1,6 @@
 //! The evicted keys of namespaces in the last minutes, for rates. Pure.
 
-use std::collections::VecDeque;
-
-use super::sizes::{NAMESPACES_MAX, digest};
+use super::ring::{NamespaceRing, digest, known_namespaces, largest_namespaces};
 use crate::metric::Snapshot;
 
 /// Time between two points, in seconds.
@@ -16,47 +14,18 @@ const AGE_MAX: f64 = 4.0 * STEP;
 
 const EVICTED: &str = "redis_key_namespace_evicted_keys_total";
 
-/// The evicted keys of namespaces since the exporter started. A name is a hash.
-#[derive(Clone, Debug)]
-struct LossPoint {
-    at: f64,
-    keys: Vec<(u64, f64)>,
-}
-
-impl LossPoint {
-    fn keys_of(&self, wanted: u64) -> Option<f64> {
-        let known = self.keys.iter().find(|(known, _)| *known == wanted);
-        known.map(|(_, keys)| *keys)
-    }
-}
-
-/// The evicted keys of the namespaces that lost most, every 75 seconds.
+/// The evicted keys of the namespaces that lost most since the exporter started, every 75 seconds.
 #[derive(Clone, Debug, Default)]
-pub struct RecentLosses(VecDeque<LossPoint>);
+pub struct RecentLosses(NamespaceRing<POINTS>);
 
 impl RecentLosses {
     /// Records results of the sweep, at most every 75 seconds. `at` is in seconds since the epoch.
     pub fn record(&mut self, at: f64, snapshot: &Snapshot) {
-        let mut keys = evicted(snapshot);
         // A count stops while it is unknown, so a rate over that time would be too low.
-        for point in &mut self.0 {
-            let is_known = |wanted: u64| keys.iter().any(|(known, _)| *known == wanted);
-            point.keys.retain(|(wanted, _)| is_known(*wanted));
+        self.0.keep(&known_namespaces(snapshot, EVICTED));
+        if self.0.is_due(at, STEP) {
+            self.0.push(at, largest_namespaces(snapshot, EVICTED));
         }
-        let last = self.0.back().map(|point| point.at);
-        if last.is_some_and(|last| at < last) {
-            // The clock was set back.
-            self.0.clear();
-        } else if last.is_some_and(|last| at < last + STEP) {
-            return;
-        }
-        keys.sort_by(|one, other| other.1.total_cmp(&one.1));
-        keys.truncate(NAMESPACES_MAX);
-        keys.shrink_to_fit();
-        if self.0.len() >= POINTS {
-            self.0.pop_front();
-        }
-        self.0.push_back(LossPoint { at, keys });
     }
 
     /// Forgets everything.
@@ -68,30 +37,21 @@ impl RecentLosses {
     #[must_use]
     pub fn rate(&self, database: &str, name: &str, now: f64) -> Option<f64> {
         let wanted = digest(database, name);
-        let newest = self.0.back().filter(|point| now - point.at <= AGE_MAX)?;
-        let last = newest.keys_of(wanted)?;
-        let mut earlier = self.0.iter().filter(|point| point.at < newest.at);
-        let (at, first) = earlier.find_map(|point| Some((point.at, point.keys_of(wanted)?)))?;
+        let newest = self.0.points().next_back()?;
+        let last = newest
+            .number(wanted)
+            .filter(|_| now - newest.at <= AGE_MAX)?;
+        let mut earlier = self.0.points().filter(|point| point.at < newest.at);
+        let (at, first) = earlier.find_map(|point| Some((point.at, point.number(wanted)?)))?;
         // A counter that was reset is unknown.
         (last >= first).then(|| (last - first) / (newest.at - at))
     }
 }
 
-/// Returns the evicted keys of each namespace in which they are known.
-fn evicted(snapshot: &Snapshot) -> Vec<(u64, f64)> {
-    let samples = snapshot.family(EVICTED).into_iter();
-    let keys = samples.flat_map(|run| run.samples()).filter_map(|sample| {
-        let [database, name] = [sample.label("db")?, sample.label("key_namespace")?];
-        Some((digest(database, name), sample.number()?))
-    });
-    keys.collect()
-}
-
 /// Returns the largest size of the points, with what an allocation needs.
 #[cfg(test)]
-pub(super) fn bytes_max() -> usize {
-    let of_point = NAMESPACES_MAX * size_of::<(u64, f64)>() + 16;
-    POINTS * of_point + POINTS.next_power_of_two() * size_of::<LossPoint>()
+pub(super) const fn bytes_max() -> usize {
+    NamespaceRing::<POINTS>::bytes_max()
 }
 
 #[cfg(test)]
@@ -130,7 +90,7 @@ mod tests {
                 &[1_000.0 + 2.0 * (second - 300.0).max(0.0), 0.0],
             );
         }
-        assert_eq!(losses.0.len(), POINTS);
+        assert_eq!(losses.0.points().count(), POINTS);
         assert_eq!(losses.rate("db0", "n0", 600.0), Some(2.0));
         assert_eq!(losses.rate("db0", "n1", 600.0), Some(0.0));
         assert_eq!(losses.rate("db1", "n0", 600.0), None);

@@ -1,12 +1,7 @@
 //! The memory of the largest namespaces in the last hour, every five minutes. Pure.
 
-use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
+use super::ring::{NamespaceRing, digest, largest_namespaces};
 use crate::metric::Snapshot;
-
-/// Maximum number of remembered namespaces: the largest ones.
-pub(super) const NAMESPACES_MAX: usize = 32;
 
 /// Time between two points, in seconds.
 const STEP: f64 = 300.0;
@@ -16,13 +11,6 @@ const POINTS: usize = 13;
 
 const MEMORY: &str = "redis_key_namespace_memory_bytes";
 const PASS: &str = "redis_exporter_sweep_last_pass_timestamp_seconds";
-
-/// The memory of namespaces at one time. A name is a hash, because names have no maximum length.
-#[derive(Clone, Debug)]
-struct SizePoint {
-    at: f64,
-    sizes: Vec<(u64, f64)>,
-}
 
 /// The growth of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,39 +23,20 @@ pub struct Growth {
 
 /// The memory of the largest namespaces in the last hour.
 #[derive(Clone, Debug, Default)]
-pub struct HourlySizes(VecDeque<SizePoint>);
+pub struct HourlySizes(NamespaceRing<POINTS>);
 
 impl HourlySizes {
     /// Records results of the sweep, at most every five minutes. `at` is in seconds since the epoch.
     ///
     /// Before the first pass is complete, estimates are too rough to be compared.
     pub fn record(&mut self, at: f64, snapshot: &Snapshot) {
-        if snapshot.number(PASS).is_none() {
+        if snapshot.number(PASS).is_none() || !self.0.is_due(at, STEP) {
             return;
         }
-        let last = self.0.back().map(|point| point.at);
-        if last.is_some_and(|last| at < last) {
-            // The clock was set back.
-            self.0.clear();
-        } else if last.is_some_and(|last| at < last + STEP) {
-            return;
+        let sizes = largest_namespaces(snapshot, MEMORY);
+        if !sizes.is_empty() {
+            self.0.push(at, sizes);
         }
-        let Some(run) = snapshot.family(MEMORY) else {
-            return;
-        };
-        let samples = run.samples();
-        let sizes = samples.filter_map(|sample| {
-            let [database, name] = [sample.label("db")?, sample.label("key_namespace")?];
-            Some((digest(database, name), sample.number()?))
-        });
-        let mut sizes: Vec<(u64, f64)> = sizes.collect();
-        sizes.sort_by(|one, other| other.1.total_cmp(&one.1));
-        sizes.truncate(NAMESPACES_MAX);
-        sizes.shrink_to_fit();
-        if self.0.len() >= POINTS {
-            self.0.pop_front();
-        }
-        self.0.push_back(SizePoint { at, sizes });
     }
 
     /// Forgets everything.
@@ -80,11 +49,8 @@ impl HourlySizes {
     pub fn growth(&self, database: &str, name: &str, bytes: f64, now: f64) -> Option<Growth> {
         let wanted = digest(database, name);
         let hour = STEP * 13.0;
-        let mut points = self.0.iter().filter(|point| point.at >= now - hour);
-        let (at, before) = points.find_map(|point| {
-            let size = point.sizes.iter().find(|(known, _)| *known == wanted)?;
-            Some((point.at, size.1))
-        })?;
+        let mut points = self.0.points().filter(|point| point.at >= now - hour);
+        let (at, before) = points.find_map(|point| Some((point.at, point.number(wanted)?)))?;
         let seconds = now - at;
         (seconds >= STEP).then_some(Growth {
             bytes: bytes - before,
@@ -93,17 +59,10 @@ impl HourlySizes {
     }
 }
 
-pub(super) fn digest(database: &str, name: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (database, name).hash(&mut hasher);
-    hasher.finish()
-}
-
 /// Returns the largest size of the points, with what an allocation needs.
 #[cfg(test)]
-pub(super) fn bytes_max() -> usize {
-    let of_point = NAMESPACES_MAX * size_of::<(u64, f64)>() + 16;
-    POINTS * of_point + POINTS.next_power_of_two() * size_of::<SizePoint>()
+pub(super) const fn bytes_max() -> usize {
+    NamespaceRing::<POINTS>::bytes_max()
 }
 
 #[cfg(test)]
@@ -138,7 +97,7 @@ mod tests {
             let minute = f64::from(minute);
             sizes.record(60.0 * minute, &snapshot(1, 100.0 + minute));
         }
-        assert_eq!(sizes.0.len(), POINTS);
+        assert_eq!(sizes.0.points().count(), POINTS);
         let growth = sizes.growth("db0", "n0", 280.0, 180.0 * 60.0).unwrap();
         assert_eq!((growth.bytes, growth.seconds), (65.0, 3_900.0));
         assert_eq!(sizes.growth("db1", "n0", 280.0, 180.0 * 60.0), None);
@@ -158,10 +117,10 @@ mod tests {
     fn only_the_largest_namespaces_are_remembered() {
         let mut sizes = HourlySizes::default();
         sizes.record(0.0, &snapshot(2_000, 1.0));
-        assert_eq!(sizes.0[0].sizes.len(), NAMESPACES_MAX);
         assert!(sizes.growth("db0", "n0", 2_000.0, 400.0).is_some());
-        assert_eq!(sizes.growth("db0", "n1999", 1.0, 400.0), None);
-        let bytes = POINTS * (NAMESPACES_MAX * size_of::<(u64, f64)>() + size_of::<SizePoint>());
-        assert!(bytes < 8 << 10, "{bytes}");
+        // The last one of the largest, and the first one of the others.
+        assert!(sizes.growth("db0", "n31", 2_000.0, 400.0).is_some());
+        assert_eq!(sizes.growth("db0", "n32", 1.0, 400.0), None);
+        assert!(bytes_max() < 8 << 10, "{}", bytes_max());
     }
 }
