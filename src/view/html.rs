@@ -8,6 +8,7 @@ mod card;
 mod graph;
 mod largest;
 mod layout;
+mod map;
 mod namespaces;
 mod overview;
 mod runbook;

@@ -4,8 +4,8 @@ use super::super::card::Card;
 use super::super::highlights::shortened;
 use super::super::namespace_row::NamespaceRow;
 use super::Html;
-use super::graph::MapSize;
-use super::namespaces::{memory_map, swatch};
+use super::map::MapSize;
+use super::namespaces::{memory_map, name_cell};
 use crate::number::length;
 use crate::quantity::{bytes, count, counted, percent, rate};
 
@@ -52,12 +52,7 @@ fn table(html: &mut Html, card: &Card, rows: &[NamespaceRow]) {
     html.raw("</tr></thead>\n<tbody>\n");
     for (at, row) in rows.iter().take(ROWS_MAX).enumerate() {
         html.raw("<tr><th scope=\"row\">");
-        swatch(html, at);
-        html.wrap("<bdi>", &row.name, "</bdi>");
-        if row.db != "db0" {
-            html.wrap(" <small>", &row.db, "</small>");
-        }
-        html.raw("</th>");
+        name_cell(html, at, row);
         cells(html, row, has_rates);
         html.raw("</tr>\n");
     }

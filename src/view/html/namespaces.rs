@@ -5,7 +5,8 @@ use std::f64::consts::SQRT_2;
 use super::super::detail::{NamedKey, TargetDetail};
 use super::super::namespace_row::{NamespaceRow, TtlRange};
 use super::Html;
-use super::graph::{MapPart, MapSize, histogram, map, share_bar};
+use super::graph::{histogram, share_bar};
+use super::map::{MapPart, MapSize, map};
 use crate::number::length;
 use crate::quantity::{bytes, count, counted, duration, estimated, percent, rate};
 
@@ -121,11 +122,17 @@ pub(super) fn memory_map(html: &mut Html, rows: &[NamespaceRow], size: MapSize) 
     map(html, &parts, size, label);
 }
 
-/// Adds the color of a row of a table, which is that of its part of the map.
-pub(super) fn swatch(html: &mut Html, row: usize) {
-    html.wrap("<svg class=\"swatch c", row.min(PARTS_MAX), "\"")
+/// Completes the head cell of a row of a table: the color, which is that of its part of the map, the
+/// name and the database.
+pub(super) fn name_cell(html: &mut Html, at: usize, row: &NamespaceRow) {
+    html.wrap("<svg class=\"swatch c", at.min(PARTS_MAX), "\"")
         .raw(" viewBox=\"0 0 10 10\" aria-hidden=\"true\">")
-        .raw("<rect x=\".5\" y=\".5\" width=\"9\" height=\"9\" rx=\"2\"/></svg>");
+        .raw("<rect x=\".5\" y=\".5\" width=\"9\" height=\"9\" rx=\"2\"/></svg>")
+        .wrap("<bdi>", &row.name, "</bdi>");
+    if row.db != "db0" {
+        html.wrap(" <small>", &row.db, "</small>");
+    }
+    html.raw("</th>");
 }
 
 fn table(html: &mut Html, rows: &[NamespaceRow]) {
@@ -148,12 +155,7 @@ fn table(html: &mut Html, rows: &[NamespaceRow]) {
     html.raw("<th scope=\"col\" role=\"columnheader\">Policy</th></tr></thead>\n<tbody role=\"rowgroup\">\n");
     for (at, row) in rows.iter().take(ROWS_MAX).enumerate() {
         html.raw("<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">");
-        swatch(html, at);
-        html.wrap("<bdi>", &row.name, "</bdi>");
-        if row.db != "db0" {
-            html.wrap(" <small>", &row.db, "</small>");
-        }
-        html.raw("</th>");
+        name_cell(html, at, row);
         cell(html, "Keys", row.keys.map(count), row.keys_error.map(count));
         memory(html, row);
         ttls(html, &row.ttl);
