@@ -15,6 +15,7 @@ mod documents;
 mod either_spelling;
 mod error_types;
 mod golden;
+mod hosted;
 mod info_fields;
 mod layers;
 mod live_page;
