@@ -56,7 +56,7 @@ impl Reason {
             Self::Dns => ["dns", "the host name could not be resolved", "check the host name in the URL"],
             Self::Refused => ["refused", "nothing listens on the address", "check host and port, and that the server is running"],
             Self::Timeout => ["timeout", "no reply before the timeout", "check that the server responds and that no firewall drops packets, or raise poll.timeout"],
-            Self::Tls => ["tls", "the TLS handshake failed", "check that the port expects TLS and that the certificates are valid (ca_file, cert_file and server_name of `tls`), or use redis://"],
+            Self::Tls => ["tls", "the TLS handshake failed", "check that the port expects TLS and that the certificates are valid (tls.ca_file, tls.cert_file and tls.server_name), or use redis://"],
             Self::Auth => ["auth", "the user or password is missing or wrong", "check username and password"],
             Self::Denied => ["denied", "the user lacks a permission", "grant the user +info"],
             Self::Loading => ["loading", "the server is loading its data", "wait until the server has loaded its data"],

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::failure::Failure;
 use crate::query::{Rejected, Ticket, describe};
 
 /// The record of one poll.
@@ -19,8 +20,8 @@ pub struct Trace {
     pub grant: Option<AccessGrant>,
     /// The time of the whole poll, including the connection.
     pub took: Duration,
-    /// The details of the failure, if the poll failed.
-    pub failure: Option<String>,
+    /// The failure, if the poll failed.
+    pub failure: Option<Failure>,
 }
 
 /// A command that gives the user of a target the permissions that the target needs.

@@ -28,7 +28,7 @@ pub(super) fn publish(
     let polled_at = clock::time();
     let mut trace = std::mem::take(&mut memory.trace);
     trace.took = started.elapsed();
-    trace.failure = result.as_ref().err().map(ToString::to_string);
+    trace.failure = result.as_ref().err().cloned();
     let times = PollTiming {
         duration: started.elapsed(),
         ended_at: clock::seconds(polled_at),

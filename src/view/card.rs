@@ -28,8 +28,10 @@ pub struct PollFailure {
     pub reason: &'static str,
     /// The reason in words.
     pub meaning: &'static str,
+    /// More about this failure, which contains no secret; null if nothing more is known.
+    pub detail: Option<String>,
     /// The next step.
-    pub remedy: &'static str,
+    pub remedy: String,
 }
 
 /// A value with its limit.
@@ -79,6 +81,10 @@ pub struct Card {
     pub version: Option<String>,
     /// The role: `primary` or `replica`, or another role that the server reports.
     pub role: Option<String>,
+    /// The cluster or group of a discovered target.
+    pub cluster: Option<String>,
+    /// Its shard.
+    pub shard: Option<String>,
     /// The eviction policy.
     pub maxmemory_policy: Option<String>,
     /// Time since the server started, in seconds.
@@ -145,6 +151,8 @@ impl Card {
             server: server.filter(|server| !server.is_empty()),
             version: text("redis_version"),
             role: seen.instance("role").map(role),
+            cluster: seen.member("redis_cluster").map(str::to_owned),
+            shard: seen.member("shard").map(str::to_owned),
             maxmemory_policy: text("maxmemory_policy"),
             uptime_seconds: seen.number("redis_uptime_in_seconds"),
             polled_at,
@@ -207,12 +215,18 @@ fn state(seen: &Seen<'_>) -> TargetState {
     }
 }
 
+/// Returns why the last poll failed. The remedy is that of this failure if there is one, otherwise that
+/// of its reason.
 fn failure(seen: &Seen<'_>) -> Option<PollFailure> {
-    let reason = seen.poll?.failure?;
+    let poll = seen.poll?;
+    let reason = poll.failure?;
+    let failure = poll.trace.failure.as_ref();
+    let remedy = failure.and_then(|failure| failure.remedy.as_deref());
     Some(PollFailure {
         reason: reason.as_str(),
         meaning: reason.meaning(),
-        remedy: reason.remedy(),
+        detail: failure.map(|failure| failure.detail.clone()),
+        remedy: remedy.unwrap_or(reason.remedy()).to_owned(),
     })
 }
 

@@ -44,7 +44,7 @@ pub fn document(seen: &Seen<'_>) -> String {
         "The last poll {result}. It ended {age} and took {took}."
     );
     if let Some(failure) = failure {
-        let _ = writeln!(text, "Failure: {}", visible(failure));
+        let _ = writeln!(text, "Failure: {}", visible(&failure.to_string()));
     }
     for (at, pipeline) in (1..).zip(pipelines) {
         write_pipeline(&mut text, at, pipeline);

@@ -65,6 +65,13 @@ impl<'a> Seen<'a> {
         numbers.reduce(|one, other| one + other)
     }
 
+    /// Returns a label of `redis_cluster_member_info`, which failed polls have too.
+    pub(super) fn member(&self, label: &str) -> Option<&'a str> {
+        let snapshot = &self.poll?.snapshot;
+        let mut members = samples(Some(snapshot), "redis_cluster_member_info");
+        members.next()?.label(label)
+    }
+
     /// Returns a label of `redis_instance_info`.
     pub(super) fn instance(&self, label: &str) -> Option<&'a str> {
         let label = self.samples("redis_instance_info").next()?.label(label)?;

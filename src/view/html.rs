@@ -53,6 +53,22 @@ impl Html {
         self.raw(before).text(text).raw(after)
     }
 
+    /// Adds text in which backticks mark code.
+    fn marked(&mut self, text: &str) -> &mut Self {
+        let parts: Vec<&str> = text.split('`').collect();
+        if parts.len().is_multiple_of(2) {
+            return self.text(text);
+        }
+        for (at, part) in parts.into_iter().enumerate() {
+            if at % 2 == 1 {
+                self.wrap("<code>", part, "</code>");
+            } else {
+                self.text(part);
+            }
+        }
+        self
+    }
+
     fn into_text(self) -> String {
         self.0
     }
@@ -140,6 +156,20 @@ mod tests {
             assert_eq!(escaped(text), expected);
         }
         assert_eq!(visible("a\u{2066}b<"), "a\\u{2066}b<");
+    }
+
+    #[test]
+    fn code_in_texts_is_marked() {
+        let marked = |text: &str| {
+            let mut html = Html::default();
+            html.marked(text);
+            html.into_text()
+        };
+        assert_eq!(
+            marked("set `a<b` and `c`."),
+            "set <code>a&lt;b</code> and <code>c</code>."
+        );
+        assert_eq!(marked("an odd ` <"), "an odd ` &lt;");
     }
 
     #[test]

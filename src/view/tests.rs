@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::condition::AlertSeverity;
 use super::*;
-use crate::failure::Reason;
+use crate::failure::{Failure, Reason};
 use crate::history::LastHour;
 use crate::metric::{Descriptor, Edge, Histogram, Kind, Snapshot, Unit, Value, source};
 use crate::publish::Publication;
@@ -576,6 +576,59 @@ fn failed_poll_is_one_problem_with_cause_and_remedy() {
         card.problems[0].text,
         "The last poll failed: the user or password is missing or wrong. Check username and password."
     );
+}
+
+#[test]
+fn failed_poll_has_the_remedy_and_details_of_its_failure() {
+    let history = LastHour::default();
+    let mut poll = poll(Snapshot::default(), Some(Reason::Closed));
+    let failure = Failure::new(Reason::Closed, "closed before <its> first reply");
+    poll.trace.failure = Some(failure.with_remedy("if it expects TLS, use `rediss://`"));
+    let detail = TargetDetail::of(&seen("cache", Some(&poll), None, &history));
+    assert_eq!(
+        detail.target.problems[0].text,
+        "The last poll failed: closed before <its> first reply. If it expects TLS, use `rediss://`."
+    );
+    let page = detail_page(&detail, true);
+    let text =
+        "closed before &lt;its&gt; first reply. If it expects TLS, use <code>rediss://</code>.";
+    assert!(page.contains(text), "{page}");
+    assert!(!page.contains("Details:"), "{page}");
+    let parsed: serde_json::Value = serde_json::from_str(&json(&detail)).unwrap();
+    let failure = &parsed["target"]["failure"];
+    assert_eq!(failure["detail"], "closed before <its> first reply");
+    assert_eq!(failure["remedy"], "if it expects TLS, use `rediss://`");
+    // Without a remedy of its own, the meaning of the reason is plainer.
+    poll.trace.failure = Some(Failure::new(Reason::Closed, "os error <104>"));
+    let detail = TargetDetail::of(&seen("cache", Some(&poll), None, &history));
+    let text = &detail.target.problems[0].text;
+    assert!(
+        text.contains("the connection was closed. Check that"),
+        "{text}"
+    );
+    let page = detail_page(&detail, true);
+    assert!(
+        page.contains("Details: <bdi>os error &lt;104&gt;</bdi>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn members_of_a_cluster_have_their_shard() {
+    let member = [("redis_cluster", "orders"), ("shard", "5461")];
+    let made = || healthy().with("redis_cluster_member_info", &member, 1.0);
+    // Failed polls have it too.
+    for failure in [None, Some(Reason::Refused)] {
+        let card = card_of("a", made(), failure);
+        let parsed: serde_json::Value = serde_json::from_str(&json(&card)).unwrap();
+        assert_eq!(
+            (&parsed["cluster"], &parsed["shard"]),
+            (&"orders".into(), &"5461".into())
+        );
+        let page = page_of(vec![card]);
+        assert!(page.contains("<bdi>shard 5461</bdi>"), "{page}");
+    }
+    assert!(!page_of(vec![card_of("a", healthy(), None)]).contains("shard"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("supervise", &["backoff"]),
     ("footprint", &["info"]),
     ("history", &["metric", "number"]),
-    ("trace", &["query"]),
+    ("trace", &["failure", "query"]),
     ("threads", &[]),
     ("bounded_file", &[]),
     ("tls", &["bounded_file"]),

@@ -44,8 +44,6 @@ pub struct ListedTarget {
     pub state: String,
     /// Severity of the worst problem: `critical`, `warning` or `info`.
     pub severity: Option<String>,
-    /// Why the last poll failed.
-    pub failure: Option<ListedFailure>,
     /// The kind of server.
     pub server: Option<String>,
     /// The role.
@@ -96,16 +94,6 @@ pub struct ListedLatency {
     pub ping_seconds: Option<f64>,
     /// Mean time of a command.
     pub command_seconds: Option<f64>,
-}
-
-/// Why a poll failed.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ListedFailure {
-    /// The reason in words.
-    pub meaning: String,
-    /// The next step.
-    pub remedy: String,
 }
 
 /// A problem of a target.

@@ -8,10 +8,14 @@ use crate::quantity::{age, count, counted, duration, percent};
 
 pub(super) const CONDITIONS: &[Condition] = &[
     critical("RedisDown", NONE, |seen, _| {
-        let reason = seen.poll?.failure?;
-        let (meaning, remedy) = (reason.meaning(), reason.remedy());
+        let poll = seen.poll?;
+        let reason = poll.failure?;
+        // A remedy of its own refers to the details.
+        let own = poll.trace.failure.as_ref();
+        let own = own.and_then(|own| Some((own.detail.as_str(), own.remedy.as_deref()?)));
+        let (cause, remedy) = own.unwrap_or((reason.meaning(), reason.remedy()));
         Some(format!(
-            "The last poll failed: {meaning}. {}.",
+            "The last poll failed: {cause}. {}.",
             sentence(remedy)
         ))
     }),

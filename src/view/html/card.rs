@@ -82,10 +82,12 @@ pub(super) fn about(html: &mut Html, card: &Card) {
         (Some(server), Some(version)) => Some(format!("{server} ({version})")),
         (server, version) => server.clone().or_else(|| version.clone()),
     };
+    let shard = card.shard.as_ref().map(|shard| format!("shard {shard}"));
     let parts = [
         Some(card.address.clone()),
         server,
         card.role.clone(),
+        shard,
         card.maxmemory_policy.clone(),
         keys,
     ];
@@ -121,7 +123,9 @@ pub(super) fn problems(
         html.wrap("<li class=\"", class, "\">");
         sign(html, class);
         html.wrap("<span><b>", word, "</b> ")
-            .wrap("<bdi>", &problem.text, "</bdi> ")
+            .raw("<bdi>")
+            .marked(&problem.text)
+            .raw("</bdi> ")
             .wrap("<a href=\"", root, "")
             .wrap("", path, "\">")
             .wrap(

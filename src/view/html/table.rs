@@ -57,8 +57,9 @@ fn row(html: &mut Html, card: &Card) {
     if let Some(problem) = problem.filter(|problem| problem.severity != AlertSeverity::Info) {
         let path = problem.runbook.trim_start_matches('/');
         html.raw("<tr class=\"why\"><td colspan=\"8\">")
-            .wrap("<bdi>", &problem.text, "</bdi> <a href=\"")
-            .wrap("", path, "\">")
+            .raw("<bdi>")
+            .marked(&problem.text)
+            .wrap("</bdi> <a href=\"", path, "\">")
             .wrap(
                 "What to do<span class=\"hidden\"> about ",
                 problem.alert,

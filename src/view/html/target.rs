@@ -47,8 +47,22 @@ pub fn detail(model: &TargetDetail, has_probe: bool) -> String {
             commands(html, &model.commands);
             rejected(html, &model.rejected, model.grant.as_ref());
         }
+        details(html, card);
         ages(html, model);
     })
+}
+
+/// Adds more about the failure of the last poll, unless a problem has it.
+fn details(html: &mut Html, card: &Card) {
+    let detail = card.failure.as_ref().and_then(|one| one.detail.as_deref());
+    let is_shown = |detail: &&str| card.problems.iter().any(|one| one.text.contains(*detail));
+    if let Some(detail) = detail.filter(|detail| !is_shown(detail)) {
+        html.wrap(
+            "<p class=\"quiet details\">Details: <bdi>",
+            detail,
+            "</bdi></p>\n",
+        );
+    }
 }
 
 /// Adds the time that the graphs cover.

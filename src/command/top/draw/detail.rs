@@ -120,24 +120,14 @@ fn facts(target: &ListedTarget, cells: usize, most: usize) -> Vec<String> {
     lines
 }
 
-/// Returns the lines about the failure, the problems and the namespaces, at most this number.
+/// Returns the lines about the problems and the namespaces, at most this number.
 fn problems(
     state: &TopState,
     target: &ListedTarget,
     cells: usize,
     most: usize,
 ) -> Vec<(String, Tone)> {
-    let failure = target.failure.iter().map(|failure| {
-        let (meaning, remedy) = (visible(&failure.meaning), visible(&failure.remedy));
-        (format!("!! {meaning}: {remedy}"), Tone::Bad)
-    });
-    // The problem that the target is down repeats its failure.
-    let is_repeated = |text: &str| {
-        let mut failure = target.failure.iter();
-        failure.any(|failure| !failure.meaning.is_empty() && text.contains(&failure.meaning))
-    };
     let problems = target.problems.iter();
-    let problems = problems.filter(|problem| !is_repeated(&problem.text));
     let problems = problems.map(|problem| {
         let mark = match problem.severity.as_str() {
             "critical" => "!!",
@@ -157,7 +147,7 @@ fn problems(
     let highlights = highlights
         .iter()
         .map(|text| (format!("- {}", visible(text)), Tone::Dim));
-    let texts = failure.chain(problems).chain(highlights);
+    let texts = problems.chain(highlights);
     if !state.is_zoomed {
         // A text that is cut is complete in the view of one target.
         return texts.take(most).collect();

@@ -49,14 +49,10 @@ fn list() -> TargetList {
     for field in ["clients", "latency"] {
         queue[field] = json!({});
     }
-    queue["failure"] = json!({
-        "reason": "connection", "meaning": "The server refuses connections",
-        "remedy": "check that it is running",
-    });
     queue["severity"] = json!("critical");
     queue["problems"] = json!([
         { "alert": "RedisDown", "severity": "critical",
-          "text": "The last poll failed: The server refuses connections." },
+          "text": "The last poll failed: nothing listens. Check that it is running." },
     ]);
     let mut free = card("free", "up", 0.5);
     free["memory"] = json!({ "used": 1_048_576.0, "limit": null, "ratio": null });
@@ -230,14 +226,13 @@ fn enter_shows_one_target_with_whole_texts() {
 }
 
 #[test]
-fn failure_of_a_target_has_its_remedy() {
+fn failed_poll_is_one_problem_with_its_remedy() {
     let mut state = state();
     state.press(Press::Up);
     let shown = lines(&state, 80, 24).join("\n");
-    let failure = "!! The server refuses connections: check that it is running";
-    assert!(shown.contains(failure), "{shown}");
-    // The problem that the target is down has no other text.
-    assert!(!shown.contains("The last poll failed"), "{shown}");
+    let problem = "!! The last poll failed: nothing listens. Check that it is running.";
+    assert!(shown.contains(problem), "{shown}");
+    assert_eq!(shown.matches("nothing listens").count(), 1, "{shown}");
     assert!(shown.contains("Loading …"), "{shown}");
 }
 
