@@ -330,7 +330,7 @@ fn numbers_of_ttls_have_their_errors() {
     let (_, policy, _) = shown([0.0, 0.0], [0.0, 12.0]);
     assert_eq!(
         policy,
-        format!("{right}<span class=\"quiet\">± 12 keys</span>")
+        format!("{right}<span class=\"quiet\">except for at most 12 keys</span>")
     );
     let (_, policy, _) = shown([0.0, 0.0], [0.0, 0.0]);
     assert_eq!(policy, right);
@@ -594,6 +594,8 @@ fn failed_poll_has_the_remedy_and_details_of_its_failure() {
         "closed before &lt;its&gt; first reply. If it expects TLS, use <code>rediss://</code>.";
     assert!(page.contains(text), "{page}");
     assert!(!page.contains("Details:"), "{page}");
+    assert!(page.contains(">State: polled 3 s ago.<"), "{page}");
+    assert!(!page.contains("How old"), "{page}");
     let parsed: serde_json::Value = serde_json::from_str(&json(&detail)).unwrap();
     let failure = &parsed["target"]["failure"];
     assert_eq!(failure["detail"], "closed before <its> first reply");
@@ -629,6 +631,26 @@ fn members_of_a_cluster_have_their_shard() {
         assert!(page.contains("<bdi>shard 5461</bdi>"), "{page}");
     }
     assert!(!page_of(vec![card_of("a", healthy(), None)]).contains("shard"));
+}
+
+#[test]
+fn card_links_to_the_problems_that_it_does_not_show() {
+    let problem = |alert| condition::TargetProblem {
+        alert,
+        severity: AlertSeverity::Warning,
+        text: "A `problem`.".to_owned(),
+        runbook: "/runbooks/RedisDown".to_owned(),
+    };
+    let mut card = card_of("a/b", healthy(), None);
+    card.problems = ["a", "b", "c"].map(problem).into();
+    let page = page_of(vec![card]);
+    assert!(!page.contains("class=\"more\""), "{page}");
+    assert!(page.contains("A <code>problem</code>."), "{page}");
+    let mut card = card_of("a/b", healthy(), None);
+    card.problems = ["a", "b", "c", "d", "e"].map(problem).into();
+    let page = page_of(vec![card]);
+    let link = "<p class=\"more\">and <a href=\"targets/a%2Fb\">2 more<span";
+    assert!(page.contains(link), "{page}");
 }
 
 #[test]

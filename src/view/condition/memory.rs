@@ -116,6 +116,8 @@ fn evictions(seen: &Seen<'_>, [rate_min, per_minute, share_max, _]: Thresholds) 
     let keys = seen.sum("redis_db_keys")?;
     let (each, keys_text) = (rate(evicted), counted(keys, "key", "keys"));
     (evicted > rate_min && per_minute * evicted > share_max * keys).then(|| {
-        format!("Redis has evicted {each} keys per second in five minutes, of {keys_text}.")
+        format!(
+            "Redis evicted {each} keys per second in the last five minutes, out of {keys_text}."
+        )
     })
 }

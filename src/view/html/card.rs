@@ -25,6 +25,7 @@ pub(super) fn card(html: &mut Html, card: &Card) {
     html.raw("</header>\n");
     about(html, card);
     problems(html, &card.problems, PROBLEMS_MAX, "");
+    hidden(html, card);
     if let Some(grant) = &card.grant {
         html.raw("<details class=\"grant\"><summary>Grant the missing permissions</summary>");
         permissions(html, grant);
@@ -134,15 +135,18 @@ pub(super) fn problems(
                 "</span></a></span></li>\n",
             );
     }
-    let hidden = problems.len().saturating_sub(most);
-    if hidden > 0 {
-        html.wrap(
-            "<li class=\"more\">and ",
-            hidden,
-            " more on the page of the target</li>\n",
-        );
-    }
     html.raw("</ul>\n");
+}
+
+/// Adds a link to the problems that a card does not show.
+fn hidden(html: &mut Html, card: &Card) {
+    let hidden = card.problems.len().saturating_sub(PROBLEMS_MAX);
+    if hidden > 0 {
+        let path = super::target_path(&card.name);
+        html.wrap("<p class=\"more\">and <a href=\"", path, "\">")
+            .wrap("", hidden, " more<span class=\"hidden\"> about ")
+            .wrap("", &card.name, "</span></a></p>\n");
+    }
 }
 
 /// Adds a command to copy that grants missing permissions.

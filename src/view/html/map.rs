@@ -44,18 +44,23 @@ pub(super) enum MapSize {
 }
 
 impl MapSize {
-    /// Returns the width and the height that a line of text needs, in percent.
-    const fn of_line(self) -> (f64, f64) {
+    /// Returns the width in pixels, and the height that a line of text needs in percent.
+    const fn on_wide_screen(self) -> (f64, f64) {
         match self {
-            Self::Page => (5.0, 20.0),
-            Self::Card => (14.0, 24.0),
+            Self::Page => (1_100.0, 20.0),
+            Self::Card => (440.0, 24.0),
         }
     }
 }
 
-/// Width of a map on a phone, and the distance of a text from its edge, in pixels.
+/// Width of a map on a phone, and the distance of a text from its edges, in pixels.
 const PHONE_WIDTH: f64 = 320.0;
 const TEXT_AT: f64 = 12.0;
+const TEXT_END: f64 = 6.0;
+
+/// Width of a letter of the name and of the value, in pixels.
+const NAME_LETTER: f64 = 9.0;
+const VALUE_LETTER: f64 = 7.5;
 
 /// Adds a map in which the area of each part is its share. The table next to it has the numbers.
 pub(super) fn map(html: &mut Html, parts: &[MapPart], size: MapSize, label: &str) {
@@ -64,7 +69,7 @@ pub(super) fn map(html: &mut Html, parts: &[MapPart], size: MapSize, label: &str
         label,
         "\">",
     );
-    let (width, height) = size.of_line();
+    let (width, height) = size.on_wide_screen();
     let shares: Vec<f64> = parts.iter().map(|part| part.share).collect();
     for (part, area) in parts.iter().zip(areas(&shares)) {
         html.wrap("<svg class=\"c", part.color, "\"")
@@ -73,14 +78,16 @@ pub(super) fn map(html: &mut Html, parts: &[MapPart], size: MapSize, label: &str
             .wrap(" width=\"", format_args!("{:.2}%", area.width), "\"")
             .wrap(" height=\"", format_args!("{:.2}%", area.height), "\">")
             .raw("<rect x=\"1\" y=\"1\" width=\"100%\" height=\"100%\"/>");
-        // Text that cannot fit is left out. The rest is clipped.
-        if area.width * area.height > 60.0 && area.width > width && area.height > height {
-            let fits = fits_phone(&part.name, 9.0, area.width);
+        // Text that cannot fit is left out.
+        let is_high = area.width * area.height > 60.0 && area.height > height;
+        if is_high && has_room(&part.name, NAME_LETTER, area.width, width) {
+            let fits = has_room(&part.name, NAME_LETTER, area.width, PHONE_WIDTH);
             let class = if fits { "name" } else { "name wide" };
             html.wrap("<text x=\"12\" y=\"25\" class=\"", class, "\">")
                 .wrap("", &part.name, "</text>");
-            if area.height > 1.5 * height {
-                let fits = fits && fits_phone(&part.value, 7.5, area.width);
+            let fits_value = |map| has_room(&part.value, VALUE_LETTER, area.width, map);
+            if area.height > 1.5 * height && fits_value(width) {
+                let fits = fits && fits_value(PHONE_WIDTH);
                 html.raw("<text x=\"12\" y=\"46\"")
                     .raw(if fits { ">" } else { " class=\"wide\">" })
                     .wrap("", &part.value, "</text>");
@@ -91,11 +98,11 @@ pub(super) fn map(html: &mut Html, parts: &[MapPart], size: MapSize, label: &str
     html.raw("</svg>");
 }
 
-/// Returns whether a text fits into a part of this width, in percent, on a phone. A letter is about
-/// this wide, in pixels.
-fn fits_phone(text: &str, letter: f64, width: f64) -> bool {
-    let needed = TEXT_AT + letter * length(text.chars().count());
-    needed <= width / 100.0 * PHONE_WIDTH
+/// Returns whether a text fits into a part of a map. The width of the part is in percent; those of a
+/// letter and of the map are in pixels.
+fn has_room(text: &str, letter: f64, part: f64, map: f64) -> bool {
+    let needed = TEXT_AT + letter * length(text.chars().count()) + TEXT_END;
+    needed <= part / 100.0 * map
 }
 
 /// Divides the map so that areas are as square as possible. The shares are sorted, largest first.
@@ -186,6 +193,24 @@ mod tests {
             assert!((sum - 1e4).abs() < 1.0, "{shares:?}: {areas:?}");
         }
         assert!(areas(&[]).is_empty() && areas(&[0.0]).is_empty());
+    }
+
+    #[test]
+    fn texts_that_do_not_fit_are_left_out() {
+        let part = |name: &str, share, color| MapPart {
+            name: name.to_owned(),
+            value: "5.4 MiB".to_owned(),
+            share,
+            color,
+        };
+        let parts = [part("api-cache", 0.83, 1), part("session", 0.17, 2)];
+        let of = |size| {
+            let mut html = Html::default();
+            map(&mut html, &parts, size, "");
+            html.into_text()
+        };
+        assert!(!of(MapSize::Card).contains("session"));
+        assert!(of(MapSize::Page).contains("session"));
     }
 
     #[test]

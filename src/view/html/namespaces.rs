@@ -70,25 +70,21 @@ fn state_of_sweep(model: &TargetDetail) -> String {
     let mut parts = Vec::new();
     match coverage {
         Some(coverage) if coverage < 1.0 => {
-            parts.push(format!("estimated from {} of the keys", percent(coverage)));
+            parts.push(format!("Estimated from {} of the keys.", percent(coverage)));
         }
-        Some(_) => parts.push("based on all keys".to_owned()),
+        Some(_) => parts.push("Based on all keys.".to_owned()),
         None => {}
     }
     if let Some(age) = age {
-        parts.push(format!("the oldest data is {} old", duration(age)));
+        parts.push(format!("The oldest data is {} old.", duration(age)));
     }
     if let Some(share) = sweep.memory_share {
         parts.push(format!(
-            "explains {} of the memory for data",
+            "The namespaces explain {} of the memory for data.",
             percent(share)
         ));
     }
-    let mut text = parts.join(", ");
-    if let Some(first) = text.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    text + "."
+    parts.join(" ")
 }
 
 /// Adds a map of the memory. The rows are sorted, the largest first.
@@ -326,11 +322,8 @@ fn violations(html: &mut Html, row: &NamespaceRow) -> bool {
         let errors = declared.iter().map(|(_, error, _)| *error);
         let largest = errors.fold(0.0, f64::max);
         if largest >= 0.5 {
-            html.wrap(
-                "<span class=\"quiet\">± ",
-                counted(largest, "key", "keys"),
-                "</span>",
-            );
+            let keys = counted(largest, "key", "keys");
+            html.wrap("<span class=\"quiet\">except for at most ", keys, "</span>");
         }
     }
     !declared.is_empty()

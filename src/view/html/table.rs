@@ -1,6 +1,6 @@
 //! Many targets as a table with one row for each. Pure.
 
-use super::super::card::Card;
+use super::super::card::{Card, TargetState};
 use super::super::condition::AlertSeverity;
 use super::super::overview::Overview;
 use super::Html;
@@ -25,6 +25,16 @@ pub(super) fn compact(html: &mut Html, model: &Overview) {
 
 fn row(html: &mut Html, card: &Card) {
     name_cells(html, card);
+    if card.state == TargetState::Up {
+        figures(html, card);
+    } else {
+        html.raw("<td colspan=\"6\"></td>");
+    }
+    html.raw("</tr>\n");
+    why(html, card);
+}
+
+fn figures(html: &mut Html, card: &Card) {
     html.raw("<td class=\"memory\" data-name=\"Memory\">");
     match card.memory.ratio {
         Some(ratio) => {
@@ -51,7 +61,10 @@ fn row(html: &mut Html, card: &Card) {
         html.wrap("<td class=\"number\" data-name=\"", name, "\">")
             .wrap("", value.as_deref().unwrap_or("–"), "</td>");
     }
-    html.raw("</tr>\n");
+}
+
+/// Adds a row with the most severe problem.
+fn why(html: &mut Html, card: &Card) {
     let problem = card.problems.first();
     // Information is not a reason to act. The page of the target has it.
     if let Some(problem) = problem.filter(|problem| problem.severity != AlertSeverity::Info) {

@@ -127,7 +127,7 @@ fn rejected(html: &mut Html, rejected: &[RejectedRow], grant: Option<&MissingPer
     }
     html.raw("<section aria-labelledby=\"rejected\"><h2 id=\"rejected\">Rejected queries</h2>\n")
         .raw("<p class=\"quiet\">The values of these queries are missing.</p>\n")
-        .raw("<table class=\"list narrow\"><thead><tr><th scope=\"col\">Collector</th>")
+        .raw("<table class=\"list\"><thead><tr><th scope=\"col\">Collector</th>")
         .raw("<th scope=\"col\">Command</th><th scope=\"col\">Reason</th></tr></thead>\n<tbody>\n");
     for RejectedRow {
         collector,
@@ -136,8 +136,12 @@ fn rejected(html: &mut Html, rejected: &[RejectedRow], grant: Option<&MissingPer
     } in rejected
     {
         html.wrap("<tr><th scope=\"row\">", collector, "</th>")
-            .wrap("<td><code>", command, "</code></td>")
-            .wrap("<td><bdi>", remedy, "</bdi></td></tr>\n");
+            .wrap("<td data-name=\"Command\"><code>", command, "</code></td>")
+            .wrap(
+                "<td class=\"whole\" data-name=\"Reason\"><bdi>",
+                remedy,
+                "</bdi></td></tr>\n",
+            );
     }
     html.raw("</tbody></table>\n");
     if let Some(grant) = grant {
@@ -149,12 +153,17 @@ fn rejected(html: &mut Html, rejected: &[RejectedRow], grant: Option<&MissingPer
 /// Adds how old each part of the page is.
 fn ages(html: &mut Html, model: &TargetDetail) {
     let (card, sweep) = (&model.target, &model.sweep);
-    html.raw("<section aria-labelledby=\"ages\"><h2 id=\"ages\">How old the values are</h2>\n<ul class=\"ages\">")
-        .wrap("<li>Figures: ", polled(card), "");
-    if let Some(interval) = card.poll_interval_seconds {
-        html.wrap(", every ", duration(interval), "");
+    let interval = card.poll_interval_seconds.map(|interval| {
+        // A configured time has no decimals that mean anything.
+        format!(", every {}", duration(interval).replace(".0 ", " "))
+    });
+    let polled = polled(card) + &interval.unwrap_or_default();
+    if card.state != TargetState::Up {
+        html.wrap("<p class=\"quiet details\">State: ", polled, ".</p>\n");
+        return;
     }
-    html.raw("</li>");
+    html.raw("<section aria-labelledby=\"ages\"><h2 id=\"ages\">How old the values are</h2>\n<ul class=\"ages\">")
+        .wrap("<li>Figures: ", polled, "</li>");
     for database in &sweep.databases {
         let old = database.age_seconds.map(duration);
         html.wrap("<li>Namespaces of ", &database.db, ": up to ")
