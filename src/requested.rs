@@ -37,9 +37,35 @@ struct SharedRequests {
 struct Known {
     /// `None` if requests may name no address.
     limits: Option<Limits>,
-    /// The addresses by their text, each with the time of its last request.
-    /// That of a request that waits is its end.
-    asked: BTreeMap<String, (Address, Instant)>,
+    /// The addresses by their text.
+    asked: BTreeMap<String, RequestedAddress>,
+}
+
+#[derive(Debug)]
+struct RequestedAddress {
+    address: Address,
+    /// The time of the last request, or of the end of its wait.
+    last: Instant,
+    /// Number of requests that wait for the first poll.
+    waiting: usize,
+}
+
+/// A request that waits for the first poll of an address. The address is kept until this is dropped.
+#[derive(Debug)]
+pub struct WaitingRequest {
+    requested: Requested,
+    name: String,
+}
+
+impl Drop for WaitingRequest {
+    fn drop(&mut self) {
+        if let Some(one) = self.requested.known().asked.get_mut(&self.name) {
+            one.waiting = one.waiting.saturating_sub(1);
+            one.last = Instant::now();
+        }
+        // When the address will be forgotten is known from now on.
+        self.requested.0.changed.notify_one();
+    }
 }
 
 #[derive(Debug)]
@@ -75,10 +101,11 @@ impl Known {
     /// Forgets the least recently requested addresses, so that this many remain.
     fn shorten(&mut self, most: usize) {
         let excess = self.asked.len().saturating_sub(most);
-        let times = self.asked.iter().map(|(name, (_, at))| (*at, name.clone()));
+        let times = self.asked.iter();
+        let times = times.map(|(name, one)| (one.waiting > 0, one.last, name.clone()));
         let mut oldest: Vec<_> = times.collect();
         oldest.sort_unstable();
-        for (_, name) in oldest.into_iter().take(excess) {
+        for (_, _, name) in oldest.into_iter().take(excess) {
             self.asked.remove(&name);
         }
     }
@@ -91,7 +118,7 @@ impl Requested {
         let limits = Limits::of(config);
         let mut known = self.known();
         let allows = |address: &Address| limits.as_ref().is_some_and(|one| one.allows(address));
-        known.asked.retain(|_, (address, _)| allows(address));
+        known.asked.retain(|_, one| allows(&one.address));
         known.shorten(limits.as_ref().map_or(0, |one| one.most));
         known.limits = limits;
         drop(known);
@@ -109,25 +136,35 @@ impl Requested {
             return Admitted::Forbidden;
         };
         let (name, now) = (address.to_string(), Instant::now());
-        if let Some((_, at)) = asked.get_mut(&name) {
-            *at = now.max(*at);
+        if let Some(one) = asked.get_mut(&name) {
+            one.last = now;
             return Admitted::Yes;
         }
         let count = asked.len();
         if count >= limits.most || others().saturating_add(count) >= limits.most_in_all {
             return Admitted::Full;
         }
-        asked.insert(name, (address.clone(), now));
+        let new = RequestedAddress {
+            address: address.clone(),
+            last: now,
+            waiting: 0,
+        };
+        asked.insert(name, new);
         drop(known);
         self.0.changed.notify_one();
         Admitted::Yes
     }
 
-    /// Keeps an address whose request waits until then, as if it was requested again at that time.
-    pub fn hold(&self, address: &Address, until: Instant) {
-        if let Some((_, at)) = self.known().asked.get_mut(&address.to_string()) {
-            *at = until.max(*at);
+    /// Keeps an address as long as a request for it waits. The end of the wait counts like another
+    /// request.
+    #[must_use]
+    pub fn hold(&self, address: &Address) -> WaitingRequest {
+        let name = address.to_string();
+        if let Some(one) = self.known().asked.get_mut(&name) {
+            one.waiting += 1;
         }
+        let requested = self.clone();
+        WaitingRequest { requested, name }
     }
 
     /// Decides about an address that has not become a target in time. Forgets it if others have taken
@@ -150,10 +187,11 @@ impl Requested {
     pub fn current(&self, forget_after: Duration) -> (Vec<Address>, Option<Instant>) {
         let now = Instant::now();
         let mut known = self.known();
-        let ends = |at: &Instant| *at + forget_after;
-        known.asked.retain(|_, (_, at)| ends(at) > now);
-        let next = known.asked.values().map(|(_, at)| ends(at)).min();
-        let addresses = known.asked.values().map(|(address, _)| address.clone());
+        let ends = |one: &RequestedAddress| (one.waiting == 0).then(|| one.last + forget_after);
+        let is_due = |one: &RequestedAddress| ends(one).is_some_and(|end| end <= now);
+        known.asked.retain(|_, one| !is_due(one));
+        let next = known.asked.values().filter_map(ends).min();
+        let addresses = known.asked.values().map(|one| one.address.clone());
         (addresses.collect(), next)
     }
 
@@ -209,13 +247,34 @@ mod tests {
         let requested = Requested::default();
         requested.configure(&of_text("scrape: { allow: [a] }"));
         let (address, wait) = (requested_address("a").unwrap(), 2 * FORGET_AFTER);
-        requested.hold(&address, Instant::now() + wait);
+        drop(requested.hold(&address));
         assert_eq!(names(&requested), [""; 0]);
         assert_eq!(ask(&requested, "a", 0), Admitted::Yes);
-        requested.hold(&address, Instant::now() + wait);
+        let (first, second) = (requested.hold(&address), requested.hold(&address));
         assert_eq!(ask(&requested, "a", 0), Admitted::Yes);
+        drop(first);
         tokio::time::advance(wait).await;
         assert_eq!(names(&requested), ["a:6379"]);
+        assert_eq!(requested.current(FORGET_AFTER).1, None);
+        drop(second);
+        let (_, next) = requested.current(FORGET_AFTER);
+        assert_eq!(next, Some(Instant::now() + FORGET_AFTER));
+        tokio::time::advance(FORGET_AFTER).await;
+        assert_eq!(names(&requested), [""; 0]);
+    }
+
+    // The request has got its page long before the longest wait.
+    #[tokio::test(start_paused = true)]
+    async fn address_is_forgotten_on_time_after_a_short_wait() {
+        let requested = Requested::default();
+        requested.configure(&of_text("scrape: { allow: [a] }"));
+        let address = requested_address("a").unwrap();
+        assert_eq!(ask(&requested, "a", 0), Admitted::Yes);
+        let waiting = requested.hold(&address);
+        requested.changed().await;
+        tokio::time::advance(Duration::from_millis(20)).await;
+        drop(waiting);
+        requested.changed().await;
         tokio::time::advance(FORGET_AFTER).await;
         assert_eq!(names(&requested), [""; 0]);
     }

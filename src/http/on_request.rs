@@ -50,6 +50,7 @@ pub(super) async fn page(
     }
     let (started, form) = (Instant::now(), negotiation::form(headers));
     let deadline = started + wait(headers);
+    let mut waiting = None;
     loop {
         let mut renewed = pin!(board.renewed());
         // Before the check, so that no page is missed.
@@ -61,7 +62,7 @@ pub(super) async fn page(
                 None => response::not_yet(super::routes::NO_PAGE),
             };
         }
-        services.requested.hold(&address, deadline);
+        waiting.get_or_insert_with(|| services.requested.hold(&address));
         if timeout_at(deadline, renewed).await.is_err() {
             let others = configured(board);
             if slot.is_none() && services.requested.is_crowded_out(&address, others) {
