@@ -14,6 +14,7 @@ use super::unit;
 
 mod connection_string;
 mod query;
+mod several;
 
 use query::UrlQuery;
 
@@ -63,6 +64,9 @@ pub(crate) fn parse(text: &str) -> Result<Url, Invalid> {
     };
     if text.is_empty() {
         return Err(Invalid::new("is empty", "write redis://host:6379"));
+    }
+    if several::is_list(text) {
+        return Err(several::problem());
     }
     let mut url = if connection_string::is_one(text) {
         connection_string::parse(text)?
@@ -183,6 +187,7 @@ fn parse_tcp(rest: &str, tls: bool) -> Result<Url, Invalid> {
     let (host, port) = parse_host(parts.authority)?;
     let path = match parts.path {
         "" => None,
+        path if several::has_separator(path) => return Err(several::problem()),
         path => Some(parse_database(path)?),
     };
     let query = query::parse(parts.query)?;
@@ -252,12 +257,8 @@ fn same<T: PartialEq>(
 }
 
 fn parse_host(authority: &str) -> Result<(String, Option<u16>), Invalid> {
-    if authority.contains(',') {
-        return Err(Invalid::new(
-            "names more than one server",
-            "list each of them under `targets` in a configuration file, or in `scrape.allow` to poll \
-             those that requests name",
-        ));
+    if several::has_separator(authority) {
+        return Err(several::problem());
     }
     if let Some(bracketed) = authority.strip_prefix('[') {
         let (host, port) = bracketed.split_once(']').unwrap_or((bracketed, "]"));

@@ -1,7 +1,7 @@
 //! Parses connection strings of `StackExchange.Redis`: `host:6379,password=secret,ssl=true`. Pure.
 
 use super::query::UrlQuery;
-use super::{DEFAULT_PORT, Url, parse_host};
+use super::{DEFAULT_PORT, Url, parse_host, several};
 use crate::config::address::Address;
 use crate::config::problem::Invalid;
 
@@ -22,10 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Url, Invalid> {
     let mut query = UrlQuery::default();
     for item in items.filter(|item| !item.is_empty()) {
         let Some((name, value)) = item.split_once('=') else {
-            return Err(Invalid::new(
-                "names more than one server",
-                "list each of them under `targets` in a configuration file",
-            ));
+            return Err(several::problem());
         };
         query.take(name.trim(), value.trim())?;
     }
