@@ -2,165 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::redis::Client;
 use crate::support::sweep::{FULL_SPEED, NAMESPACES};
+use crate::support::trio::{
+    PASSWORD, SENTINEL_PASSWORD, SETTINGS, Trio, names, replica_of, role, targets,
+};
 use crate::support::wait::LONG;
 use crate::support::{Exporter, Launch, Page, RedisServer, until};
-
-const PASSWORD: &str = "hush-of-the-servers";
-const SENTINEL_PASSWORD: &str = "hush-of-the-sentinels";
-
-/// A primary with two replicas, and three sentinels, with different passwords.
-struct Trio {
-    /// The primary first.
-    servers: Vec<RedisServer>,
-    sentinels: Vec<RedisServer>,
-}
-
-fn replica_of(primary: &RedisServer) -> RedisServer {
-    let port = primary.port.to_string();
-    let of = ["--replicaof", "127.0.0.1", &port];
-    RedisServer::start(&[&SETTINGS[..], &of].concat())
-}
-
-const SETTINGS: [&str; 6] = [
-    "--requirepass",
-    PASSWORD,
-    "--masterauth",
-    PASSWORD,
-    "--repl-diskless-sync-delay",
-    "0",
-];
-
-impl Trio {
-    fn start() -> Self {
-        let primary = RedisServer::start(&SETTINGS);
-        let replicas = [replica_of(&primary), replica_of(&primary)];
-        let lines = format!(
-            "sentinel monitor main 127.0.0.1 {} 2\nsentinel auth-pass main {PASSWORD}\n\
-             sentinel down-after-milliseconds main 5000\nsentinel failover-timeout main 10000\n\
-             sentinel sentinel-pass {SENTINEL_PASSWORD}\nrequirepass {SENTINEL_PASSWORD}",
-            primary.port
-        );
-        let trio = Self {
-            servers: [primary].into_iter().chain(replicas).collect(),
-            sentinels: (0..3).map(|_| RedisServer::sentinel(&lines)).collect(),
-        };
-        trio.until_known("slaves=2,sentinels=3");
-        trio
-    }
-
-    /// Returns the connections to all sentinels that are subscribed to failovers.
-    fn subscribers(&self) -> Vec<String> {
-        let subscribers = |sentinel: &RedisServer| {
-            let clients = sentinel.ask_as(SENTINEL_PASSWORD, &["CLIENT", "LIST"]);
-            let lines = clients.lines().filter(|line| line.contains(" sub=1 "));
-            lines.map(str::to_owned).collect::<Vec<_>>()
-        };
-        self.sentinels.iter().flat_map(subscribers).collect()
-    }
-
-    fn until_subscribed(&self) -> String {
-        until(LONG, "a single subscription", || {
-            let mut all = self.subscribers();
-            let last = all.pop()?;
-            all.is_empty().then_some(last)
-        })
-    }
-
-    /// Adds a user to each sentinel, with these rules.
-    fn add_user(&self, rules: &str) {
-        let mut words = vec!["ACL", "SETUSER", "watcher", "on", ">hush-of-watcher"];
-        words.extend(rules.split(' '));
-        for sentinel in &self.sentinels {
-            sentinel.ask_as(SENTINEL_PASSWORD, &words);
-        }
-    }
-
-    /// Lets the sentinels promote another server, and waits until the exporter has followed.
-    fn fail_over(&self, exporter: &Exporter) {
-        let sentinel = &self.sentinels[1];
-        let known = || {
-            let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"];
-            sentinel.ask_as(SENTINEL_PASSWORD, &words)
-        };
-        let before = known();
-        until(LONG, "a failover", || {
-            let is_over = known() != before;
-            if !is_over {
-                // It is rejected while one is under way or no replica can be promoted, and sentinels
-                // give up on a machine that is too busy.
-                let mut client = Client::connect(sentinel.port).unwrap();
-                client.ask(&["AUTH", SENTINEL_PASSWORD]);
-                let _ = client.try_ask(&["SENTINEL", "FAILOVER", "main"]).unwrap();
-            }
-            is_over.then_some(())
-        });
-        exporter.until("the new primary", |page| {
-            let is_primary = |server: &&RedisServer| {
-                let port = server.port.to_string();
-                known().lines().last() == Some(port.as_str()) && role(page, server, "primary")
-            };
-            self.servers.iter().any(|server| is_primary(&server))
-        });
-    }
-
-    fn until_known(&self, state: &str) {
-        until(LONG, "the sentinels to know all servers", || {
-            let knows = |sentinel: &RedisServer| {
-                sentinel
-                    .ask_as(SENTINEL_PASSWORD, &["INFO", "sentinel"])
-                    .contains(state)
-            };
-            self.sentinels.iter().all(knows).then_some(())
-        });
-    }
-
-    /// Starts an exporter whose first sentinel is down.
-    fn exporter(&self) -> Exporter {
-        self.exporter_with("1s", &format!("password: {SENTINEL_PASSWORD}"))
-    }
-
-    /// Does the same with this interval and these credentials for the sentinels.
-    fn exporter_with(&self, interval: &str, credentials: &str) -> Exporter {
-        let seeds: Vec<_> = self
-            .sentinels
-            .iter()
-            .map(|seed| format!("'{}'", seed.address()))
-            .collect();
-        Launch::configured(&format!(
-            "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: redis://127.0.0.1:1\n  \
-             password: {PASSWORD}\n  discover: {{ kind: sentinel, primary: main, \
-             interval: {interval}, seeds: [{}], {credentials} }}\n",
-            seeds.join(", ")
-        ))
-        .start()
-    }
-}
-
-fn names(servers: &[RedisServer]) -> BTreeSet<String> {
-    servers
-        .iter()
-        .map(|server| format!("main/{}", server.address()))
-        .collect()
-}
-
-fn targets(page: &Page, up: f64) -> BTreeSet<String> {
-    page.label_values("redis_up", "target", up)
-        .into_iter()
-        .collect()
-}
-
-fn role(page: &Page, server: &RedisServer, role: &str) -> bool {
-    let target = format!("main/{}", server.address());
-    let labels = [
-        ("target", target.as_str()),
-        ("role", role),
-        ("redis_cluster", "main"),
-        ("shard", "0"),
-    ];
-    page.get("redis_cluster_member_info", &labels) == Some(1.0)
-}
 
 #[test]
 fn sentinel_names_primary_and_replicas() {
@@ -328,18 +175,23 @@ fn all_primaries_of_a_sentinel_are_polled() {
     });
 }
 
+/// Starts an exporter of the replication group of one server.
+fn group_of(server: &RedisServer) -> Exporter {
+    Launch::configured(&format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: '{}'\n  \
+         password: {PASSWORD}\n  discover: {{ kind: replicas, interval: 1s }}\n",
+        server.url()
+    ))
+    .start()
+}
+
 #[test]
 fn primary_names_its_replicas() {
     let primary = RedisServer::start(&SETTINGS);
     let mut servers = vec![primary];
     servers.push(replica_of(&servers[0]));
     // The configured server is a replica.
-    let exporter = Launch::configured(&format!(
-        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: '{}'\n  \
-         password: {PASSWORD}\n  discover: {{ kind: replicas, interval: 1s }}\n",
-        servers[1].url()
-    ))
-    .start();
+    let exporter = group_of(&servers[1]);
     exporter.until("both servers", |page| {
         targets(page, 1.0) == names(&servers)
             && role(page, &servers[0], "primary")
@@ -424,12 +276,7 @@ fn processes_that_share_a_group_sweep_one_member() {
 fn lone_primary_does_not_hide_its_successor() {
     let mut servers = vec![RedisServer::start(&SETTINGS)];
     servers.extend([replica_of(&servers[0]), replica_of(&servers[0])]);
-    let exporter = Launch::configured(&format!(
-        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: '{}'\n  \
-         password: {PASSWORD}\n  discover: {{ kind: replicas, interval: 1s }}\n",
-        servers[0].url()
-    ))
-    .start();
+    let exporter = group_of(&servers[0]);
     exporter.until("all servers", |page| {
         targets(page, 1.0) == names(&servers) && role(page, &servers[0], "primary")
     });

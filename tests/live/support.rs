@@ -24,6 +24,7 @@ pub mod server;
 pub mod sweep;
 #[cfg(feature = "top")]
 pub mod terminal;
+pub mod trio;
 pub mod wait;
 pub mod wall_clock;
 pub mod watched;
