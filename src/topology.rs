@@ -1,13 +1,14 @@
 //! The servers of a cluster or a replication group, as their members or sentinels report them.
 //!
 //! `nodes` reads CLUSTER NODES, `preferred` how a node wants to be reached, `cluster` joins both.
-//! `sentinel` and `replication` read the other two kinds. `settled` decides when a member is gone,
-//! `swept` which member of a shard is swept. Pure.
+//! `sentinel` and `replication` read the other two kinds. `monitored` joins what several sentinels
+//! report. `settled` decides when a member is gone, `swept` which member of a shard is swept. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub mod cluster;
+pub mod monitored;
 pub mod nodes;
 pub mod preferred;
 pub mod replication;

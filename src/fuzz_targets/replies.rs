@@ -11,6 +11,7 @@ use crate::info::Info;
 use crate::metric::Snapshot;
 use crate::query::Query;
 use crate::reply::{Refusal, Reply};
+use crate::topology::monitored::{MonitoredGroups, ReportedGroup};
 use crate::topology::{
     AddressMap, HostPort, MEMBERS_MAX, TopologyMember, cluster, preferred, replication,
     sentinel as watched,
@@ -172,15 +173,25 @@ pub fn sentinel(data: &[u8]) {
         let groups = watched::primaries(reply);
         assert!(groups.len() <= MEMBERS_MAX);
         let groups = groups.iter().zip(replies.iter().cycle());
-        let groups = groups
-            .map(|(group, replicas)| watched::members(&group.name, &group.at, replicas, &map));
+        let report = |name: &str, authority, members| ReportedGroup {
+            name: name.to_owned(),
+            authority,
+            members,
+        };
+        let groups = groups.map(|(group, replicas)| {
+            let members = watched::members(&group.name, &group.at, replicas, &map);
+            report(&group.name, group.authority, members)
+        });
         let mut groups: Vec<_> = groups.take(8).collect();
         let at = watched::primary(reply).unwrap_or_else(|| primary.clone());
-        groups.push(watched::members("0", &at, reply, &map));
-        for members in &groups {
-            check_members(members);
+        let members = watched::members("0", &at, reply, &map);
+        groups.push(report("0", watched::authority(reply), members));
+        for group in &groups {
+            check_members(&group.members);
         }
-        check_members(&watched::joined(&groups));
+        let mut known = MonitoredGroups::default();
+        known.take(vec![(String::new(), groups)]);
+        check_members(&known.members());
         for preferred in [preferred::from_shards(reply), preferred::from_slots(reply)] {
             let text = reply.text().unwrap_or_default();
             let mut known = cluster::KnownShards::new();

@@ -25,6 +25,9 @@ pub struct MonitoredPrimary {
     pub authority: Authority,
 }
 
+/// Flags of a primary that may have a successor: it is down, or being replaced.
+const DOUBTFUL: [&str; 3] = ["s_down", "o_down", "failover_in_progress"];
+
 /// Reads the fields of a primary in the reply to SENTINEL MASTER or MASTERS. A primary that the
 /// sentinel considers down may have a successor that other sentinels know.
 #[must_use]
@@ -33,21 +36,8 @@ pub fn authority(fields: &Reply) -> Authority {
     let flags = text("flags").unwrap_or_default();
     let epoch = text("config-epoch").and_then(|epoch| epoch.parse().ok());
     Authority {
-        is_ok: !flags
-            .split(',')
-            .any(|flag| ["s_down", "o_down"].contains(&flag)),
+        is_ok: !flags.split(',').any(|flag| DOUBTFUL.contains(&flag)),
         epoch: epoch.unwrap_or(0),
-    }
-}
-
-/// Returns how much a sentinel knows about all its primaries. An epoch is newer than those of all
-/// earlier failovers of other primaries.
-#[must_use]
-pub fn authority_of_all(primaries: &[MonitoredPrimary]) -> Authority {
-    let all = || primaries.iter().map(|primary| primary.authority);
-    Authority {
-        is_ok: all().all(|one| one.is_ok),
-        epoch: all().map(|one| one.epoch).max().unwrap_or(0),
     }
 }
 
@@ -72,26 +62,22 @@ pub fn primaries(reply: &Reply) -> Vec<MonitoredPrimary> {
     primaries.collect()
 }
 
-/// Returns the members of all groups. A server that is in several groups, because its primary has two
-/// names, is in one of them.
-#[must_use]
-pub fn joined(groups: &[Vec<TopologyMember>]) -> Vec<TopologyMember> {
-    distinct(groups.concat())
-}
-
 /// Maximum number of other sentinels to remember.
 const OTHERS_MAX: usize = 16;
 
-/// Reads the addresses in the reply to SENTINEL SENTINELS. Sentinels that are down are left out.
+/// Reads the addresses in the reply to SENTINEL SENTINELS. Those that are down come last: a sentinel
+/// that is cut off reports all others as down.
 #[must_use]
 pub fn others(reply: &Reply, map: &AddressMap) -> Vec<HostPort> {
     let others = reply.items().iter().filter_map(|fields| {
         let text = |name: &str| fields.value_of(name).and_then(Reply::text);
         let is_down = text("flags")?.split(',').any(|flag| flag == "s_down");
         let at = HostPort::new(&text("ip")?, text("port")?.parse().ok()?)?;
-        (!is_down).then(|| map.get(&at).cloned().unwrap_or(at))
+        Some((is_down, map.get(&at).cloned().unwrap_or(at)))
     });
-    others.take(OTHERS_MAX).collect()
+    let mut others: Vec<_> = others.take(OTHERS_MAX).collect();
+    others.sort_by_key(|(is_down, _)| *is_down);
+    others.into_iter().map(|(_, at)| at).collect()
 }
 
 /// Returns the primary and its replicas as members of a shard, from the reply to SENTINEL REPLICAS.
@@ -204,7 +190,7 @@ mod tests {
             one("10.0.0.3", "26379", "sentinel"),
         ]);
         let map = AddressMap::from([(at("10.0.0.3:26379"), at("nat:1"))]);
-        let expected = ["10.0.0.1:26379", "nat:1"].map(at);
+        let expected = ["10.0.0.1:26379", "nat:1", "10.0.0.2:26379"].map(at);
         assert_eq!(others(&reply, &map), expected);
         let many = Reply::List(vec![one("10.0.0.1", "1", "sentinel"); 100]);
         assert_eq!(others(&many, &map).len(), OTHERS_MAX);
@@ -239,26 +225,18 @@ mod tests {
         };
         let up = authority(&one("master", "3"));
         assert_eq!((up.is_ok, up.epoch), (true, 3));
-        for flags in ["s_down,master", "master,s_down,o_down", "o_down"] {
+        for flags in [
+            "s_down,master",
+            "master,s_down,o_down",
+            "o_down",
+            "master,failover_in_progress",
+        ] {
             let down = authority(&one(flags, "9"));
             assert_eq!((down.is_ok, down.epoch), (false, 9), "{flags}");
             assert!(down < up, "{flags}");
         }
         // It is not connected right after a failover either.
         assert!(authority(&one("master,disconnected", "x")).is_ok);
-        let all = |replies| authority_of_all(&primaries(&Reply::List(replies)));
-        let mixed = all(vec![one("master", "3"), one("s_down,master", "2")]);
-        assert_eq!((mixed.is_ok, mixed.epoch), (false, 3));
-        let healthy = all(vec![one("master", "3"), one("master", "4")]);
-        assert_eq!((healthy.is_ok, healthy.epoch), (true, 4));
-    }
-
-    #[test]
-    fn server_of_two_groups_is_listed_once() {
-        let none = Reply::List(Vec::new());
-        let group = |name| members(name, &at("h:1"), &none, &AddressMap::new());
-        let joined = joined(&[group("one"), group("two")]);
-        assert_eq!(joined.len(), 1, "{joined:?}");
     }
 
     #[test]

@@ -76,6 +76,7 @@ mod scrape_pace;
 mod secret;
 mod sentinel;
 mod sentinel_members;
+mod sentinel_stale;
 mod shutdown;
 mod side_by_side;
 mod slowlog;

@@ -1,54 +1,236 @@
-//! Remembers the other sentinels of a group, so that it is followed if the configured ones are down.
+//! Queries all sentinels of a source at once. Those that are not configured are remembered from the
+//! replies of the others.
+//!
+//! One that was cut off may still report an old primary, so the first reply is not enough.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
-use super::{Knowledge, SPARES, may_be_dialed};
+use super::sentinel_view::{DeniedCommands, SentinelQuery, SentinelView};
+use super::{DENIED_INTERVALS, FirstFailure, Knowledge, spares};
 use crate::config::{Address, Discover, Endpoint, TargetSource};
-use crate::connection::Connection;
-use crate::failure::Failure;
-use crate::reply::Refusal;
-use crate::topology::{HostPort, sentinel};
+use crate::failure::{Failure, Reason};
+use crate::topology::monitored::MonitoredGroups;
+use crate::topology::{HostPort, TopologyMember};
 
-/// The sentinels that monitor the same primary.
+/// How long the reply of a sentinel that failed last time may come after those of the others.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// The reports of the sentinels of a source.
 #[derive(Debug, Default)]
-pub(super) struct OtherSentinels {
-    addresses: Vec<HostPort>,
-    /// Whether a sentinel rejects the command for them.
-    is_denied: bool,
+pub(super) struct Sentinels {
+    groups: MonitoredGroups,
+    /// The sentinels that others have named, those that are down last.
+    named: Vec<HostPort>,
+    denied: DeniedCommands,
+    /// Those that replied last time.
+    replied: BTreeSet<String>,
+    /// Those that failed last time, each with the number of queries to leave out.
+    failed: BTreeMap<String, u32>,
 }
 
-impl OtherSentinels {
-    /// Queries which others the connected sentinel knows. A rejected command is not sent again.
-    ///
-    /// # Errors
-    ///
-    /// The connection failed.
-    pub(super) async fn learn(
-        &mut self,
-        connection: &mut Connection,
-        discover: &Discover,
-        primary: &str,
-        deadline: Instant,
-    ) -> Result<(), Failure> {
-        if self.is_denied {
-            return Ok(());
+/// The replies to one query of all sentinels.
+#[derive(Debug, Default)]
+struct SentinelRound {
+    views: Vec<(Endpoint, SentinelView)>,
+    failures: FirstFailure,
+    queried: BTreeSet<String>,
+}
+
+/// Queries the configured sentinels, and those that they have named.
+///
+/// # Errors
+///
+/// Returns the first problem if no sentinel has replied.
+pub(super) async fn query(
+    source: &TargetSource,
+    discover: &Discover,
+    primary: Option<&str>,
+    known: &mut Knowledge,
+) -> Result<Vec<TopologyMember>, Failure> {
+    let mut round = SentinelRound::default();
+    // At first those that are known, then those that they have just named. Those that are left out
+    // for a while come last, if no other one replied.
+    let resting = known.sentinels.take_resting();
+    for leaves_out in [true, true, false] {
+        if !leaves_out && !round.views.is_empty() {
+            break;
         }
-        let command = ["SENTINEL", "SENTINELS", primary];
-        let replies = connection.request(&[command], deadline).await?;
-        match replies.first().map(|reply| (reply, reply.refusal())) {
-            Some((reply, None)) => self.addresses = sentinel::others(reply, &discover.map),
-            Some((_, Some(refusal))) => self.is_denied = !Refusal::is_passing(refusal),
-            None => {}
-        }
-        Ok(())
+        let contacts = discover.seeds.iter().cloned();
+        let contacts = contacts.chain(spares(source, discover, known));
+        let is_due = |contact: &Endpoint| {
+            let name = contact.address.to_string();
+            let is_left_out = leaves_out && resting.contains(&name);
+            !is_left_out && !round.queried.contains(&name)
+        };
+        let contacts: Vec<_> = contacts.filter(is_due).collect();
+        let query = SentinelQuery {
+            primary: primary.map(str::to_owned),
+            map: discover.map.clone(),
+            denied: known.sentinels.denied,
+        };
+        let timeout = source.template.poll.timeout;
+        let results = gather(discover, &known.sentinels, contacts, &query, timeout).await;
+        absorb(discover, known, &mut round, results);
+    }
+    let sentinels = &mut known.sentinels;
+    let names = round.views.iter().map(|(one, _)| one.address.to_string());
+    sentinels.replied = names.collect();
+    let is_known = |name: &String| resting.contains(name) || round.queried.contains(name);
+    sentinels.failed.retain(|name, _| is_known(name));
+    if round.views.is_empty() {
+        return Err(round.failures.into_failure());
+    }
+    let reports = round.views.iter_mut().map(|(sentinel, view)| {
+        let groups = std::mem::take(&mut view.groups);
+        (sentinel.address.to_string(), groups)
+    });
+    known.sentinels.groups.take(reports.collect());
+    known.contact = most_current(&round, known);
+    Ok(known.sentinels.groups.members())
+}
+
+/// Returns the sentinel with the latest configuration of most groups. The previous one stays if it is
+/// as good as any other.
+fn most_current(round: &SentinelRound, known: &Knowledge) -> Option<Endpoint> {
+    let sentinels = round.views.iter().map(|(sentinel, _)| sentinel).rev();
+    let best = sentinels.max_by_key(|sentinel| {
+        let latest = known
+            .sentinels
+            .groups
+            .latest_of(&sentinel.address.to_string());
+        (latest, known.contact.as_ref() == Some(*sentinel))
+    });
+    best.cloned()
+}
+
+impl Sentinels {
+    /// Returns those that are to be left out of this query.
+    fn take_resting(&mut self) -> BTreeSet<String> {
+        let resting = self.failed.iter_mut().filter(|(_, left)| **left > 0);
+        let resting = resting.map(|(name, left)| {
+            *left -= 1;
+            name.clone()
+        });
+        resting.collect()
+    }
+
+    /// Returns whether a query waits for the reply of a sentinel: it replied last time, or it is
+    /// configured and has not failed.
+    fn is_expected(&self, name: &str, is_seed: bool) -> bool {
+        self.replied.contains(name) || (is_seed && !self.failed.contains_key(name))
     }
 }
 
-/// Returns how to connect to sentinels that are not configured. They get the credentials of the
+/// A sentinel with its view, or with `None` if the others have not waited for it.
+type SentinelOutcome = (Endpoint, Option<Result<SentinelView, Failure>>);
+
+/// Queries these sentinels at once, and returns the outcomes in the same order.
+async fn gather(
+    discover: &Discover,
+    sentinels: &Sentinels,
+    contacts: Vec<Endpoint>,
+    query: &SentinelQuery,
+    timeout: Duration,
+) -> Vec<SentinelOutcome> {
+    let (deadline, mut tasks) = (Instant::now() + timeout, JoinSet::new());
+    let mut expected = BTreeSet::new();
+    for (at, contact) in contacts.iter().enumerate() {
+        let name = contact.address.to_string();
+        if sentinels.is_expected(&name, is_seed(discover, contact)) {
+            expected.insert(at);
+        }
+        let (query, contact) = (query.clone(), contact.clone());
+        tasks.spawn(async move { (at, query.send(&contact, deadline).await) });
+    }
+    let mut outcomes: Vec<SentinelOutcome> = contacts.into_iter().map(|one| (one, None)).collect();
+    let (mut has_view, mut end) = (false, None);
+    loop {
+        if has_view && expected.is_empty() && end.is_none() {
+            end = Some(Instant::now() + GRACE);
+        }
+        let next = match end {
+            Some(end) => timeout_at(end, tasks.join_next()).await.ok().flatten(),
+            None => tasks.join_next().await,
+        };
+        match next {
+            Some(Ok((at, result))) => {
+                has_view |= result.is_ok();
+                expected.remove(&at);
+                if let Some(outcome) = outcomes.get_mut(at) {
+                    outcome.1 = Some(result);
+                }
+            }
+            // The supervisor of the source counts it.
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Some(Err(_)) => {}
+            None => return outcomes,
+        }
+    }
+}
+
+/// Takes the outcomes of a query.
+fn absorb(
+    discover: &Discover,
+    known: &mut Knowledge,
+    round: &mut SentinelRound,
+    outcomes: Vec<SentinelOutcome>,
+) {
+    let mut named: Vec<HostPort> = Vec::new();
+    for (contact, outcome) in outcomes {
+        let name = contact.address.to_string();
+        let is_seed = is_seed(discover, &contact);
+        round.queried.insert(name.clone());
+        let reason = match outcome {
+            Some(Ok(view)) => {
+                if let Some(peer) = view.peer.filter(|_| is_seed) {
+                    let allowed = known.allowed.as_ref().clone().with_configured(peer);
+                    known.allowed = Arc::new(allowed);
+                }
+                let denied = &mut known.sentinels.denied;
+                denied.state |= view.denied.state;
+                denied.others |= view.denied.others;
+                named.extend(view.others.iter().cloned());
+                known.sentinels.failed.remove(&name);
+                round.views.push((contact, view));
+                continue;
+            }
+            Some(Err(failure)) => {
+                let reason = failure.reason;
+                round.failures.record(&contact, failure);
+                Some(reason)
+            }
+            None => None,
+        };
+        // Each attempt with rejected credentials counts as an error of the sentinel, and the address
+        // of one that is not configured may be unreachable.
+        let rests = reason == Some(Reason::Denied) || !is_seed;
+        let left = if rests { DENIED_INTERVALS } else { 0 };
+        known.sentinels.failed.insert(name, left);
+    }
+    if !named.is_empty() {
+        let mut seen = BTreeSet::new();
+        named.retain(|at| seen.insert(at.clone()));
+        named.truncate(NAMED_MAX);
+        known.sentinels.named = named;
+    }
+}
+
+/// Maximum number of sentinels to remember.
+const NAMED_MAX: usize = 16;
+
+fn is_seed(discover: &Discover, contact: &Endpoint) -> bool {
+    let mut seeds = discover.seeds.iter();
+    seeds.any(|seed| seed.address == contact.address)
+}
+
+/// Returns how to connect to the sentinels that others have named. They get the credentials of the
 /// configured ones, unless credentials are chosen by host.
-pub(super) fn spares(
+pub(super) fn endpoints(
     source: &TargetSource,
     discover: &Discover,
     known: &Knowledge,
@@ -61,25 +243,13 @@ pub(super) fn spares(
         return Vec::new();
     };
     let tls = seed.address.has_tls();
-    let addresses = known.sentinels.addresses.iter();
-    let endpoints = addresses.map(|at| {
+    let named = known.sentinels.named.iter().map(|at| {
         let HostPort { host, port } = at.clone();
-        let address = Address::Tcp { host, port, tls };
-        let allowed = Some(Arc::clone(&known.allowed));
-        let endpoint = Endpoint {
-            address,
-            allowed,
+        Endpoint {
+            address: Address::Tcp { host, port, tls },
+            allowed: Some(Arc::clone(&known.allowed)),
             ..seed.clone()
-        };
-        (endpoint, at)
+        }
     });
-    let is_seed = |endpoint: &Endpoint| {
-        let mut seeds = discover.seeds.iter();
-        seeds.any(|seed| seed.address == endpoint.address)
-    };
-    endpoints
-        .filter(|(endpoint, at)| !is_seed(endpoint) && may_be_dialed(endpoint, at))
-        .map(|(endpoint, _)| endpoint)
-        .take(SPARES)
-        .collect()
+    named.collect()
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Knowledge, endpoint, first_seed};
+use super::Knowledge;
+use super::members::{endpoint, first_seed};
 use crate::config::{Address, Discover, Endpoint, GroupKind, TargetSource};
 use crate::connection::{Connection, refused};
 use crate::failure::{Failure, Reason};
@@ -12,16 +13,7 @@ use crate::reply::{ErrorKind, Refusal, Reply};
 use crate::topology::cluster::{self, Authority};
 use crate::topology::preferred::{PreferredHosts, from_shards, from_slots};
 use crate::topology::replication::{self, Replication};
-use crate::topology::{HostPort, MEMBERS_MAX, ONLY_SHARD, TopologyMember, sentinel};
-
-/// Number of primaries whose replicas are queried at once.
-const PRIMARIES_AT_A_TIME: usize = 32;
-
-/// The authority of a server that reports nothing about its own.
-const WHOLE: Authority = Authority {
-    is_ok: true,
-    epoch: 0,
-};
+use crate::topology::{HostPort, TopologyMember};
 
 /// A server's view of its group.
 type View = (Authority, Vec<TopologyMember>);
@@ -58,13 +50,8 @@ pub(super) async fn view(
         GroupKind::Cluster => {
             cluster_view(&mut connection, discover, known, &dialed, deadline).await
         }
-        GroupKind::Sentinel(Some(name)) => {
-            sentinel_view(&mut connection, discover, known, name, deadline).await
-        }
-        GroupKind::Sentinel(None) => {
-            sentinel_view_of_all(&mut connection, discover, known, deadline).await
-        }
-        GroupKind::Replicas => {
+        // Sentinels are queried in another way: see `sentinels`.
+        GroupKind::Replicas | GroupKind::Sentinel(_) => {
             let members =
                 match replication_view(&mut connection, discover, &dialed, deadline).await? {
                     Replication::Members(members) => members,
@@ -147,97 +134,6 @@ async fn details(
     }
 }
 
-async fn sentinel_view(
-    connection: &mut Connection,
-    discover: &Discover,
-    known: &mut Knowledge,
-    name: &str,
-    deadline: Instant,
-) -> Result<View, Failure> {
-    let commands = [
-        ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name],
-        ["SENTINEL", "REPLICAS", name],
-        ["SENTINEL", "MASTER", name],
-    ];
-    // First alone: an unknown name is an error for the other commands only.
-    let (first, mut others) = commands.split_at(1);
-    if known.is_state_denied {
-        others = others.split_at(1).0;
-    }
-    let replies = connection.request(first, deadline).await?;
-    let primary = replies.first().unwrap_or(&Reply::Nil);
-    let Some(primary) = sentinel::primary(accepted(primary).map_err(explain)?) else {
-        let detail = format!("the sentinel monitors no primary with the name {name}");
-        return Err(Failure::new(Reason::Other, detail).with_remedy("check `discover.primary`"));
-    };
-    let replies = connection.request(others, deadline).await?;
-    let replicas = accepted(replies.first().unwrap_or(&Reply::Nil)).map_err(explain)?;
-    // Without the permission, every view is equally good.
-    let authority = match replies.get(1) {
-        Some(state) if state.refusal().is_none() => sentinel::authority(state),
-        Some(state) => {
-            let is_passing = state.refusal().is_some_and(Refusal::is_passing);
-            known.is_state_denied = !is_passing;
-            WHOLE
-        }
-        None => WHOLE,
-    };
-    let members = sentinel::members(ONLY_SHARD, &primary, replicas, &discover.map);
-    if authority.is_ok {
-        let others = &mut known.sentinels;
-        others.learn(connection, discover, name, deadline).await?;
-    }
-    Ok((authority, members))
-}
-
-/// Reads all primaries that the sentinel monitors. The shard of each member is the name of its
-/// primary.
-async fn sentinel_view_of_all(
-    connection: &mut Connection,
-    discover: &Discover,
-    known: &mut Knowledge,
-    deadline: Instant,
-) -> Result<View, Failure> {
-    let replies = connection
-        .request(&[["SENTINEL", "MASTERS"]], deadline)
-        .await?;
-    let reply = accepted(replies.first().unwrap_or(&Reply::Nil)).map_err(explain)?;
-    let primaries = sentinel::primaries(reply);
-    if primaries.is_empty() {
-        let detail = "the sentinel monitors no primary";
-        return Err(Failure::new(Reason::Other, detail).with_remedy("check its configuration"));
-    }
-    // The first one alone: a denial then costs one error.
-    let (first, others) = primaries.split_at(1);
-    let mut groups: Vec<Vec<TopologyMember>> = Vec::with_capacity(primaries.len());
-    for some in [first]
-        .into_iter()
-        .chain(others.chunks(PRIMARIES_AT_A_TIME))
-    {
-        if groups.iter().map(Vec::len).sum::<usize>() >= MEMBERS_MAX {
-            break;
-        }
-        let commands: Vec<_> = some
-            .iter()
-            .map(|primary| ["SENTINEL", "REPLICAS", &primary.name])
-            .collect();
-        let replies = connection.request(&commands, deadline).await?;
-        for (primary, replicas) in some.iter().zip(&replies) {
-            // A primary that was removed since the first reply is an error; the next query lacks it.
-            let replicas = accepted(replicas).map_err(explain)?;
-            let members = sentinel::members(&primary.name, &primary.at, replicas, &discover.map);
-            groups.push(members);
-        }
-    }
-    let authority = sentinel::authority_of_all(&primaries);
-    if let Some(primary) = primaries.first().filter(|_| authority.is_ok) {
-        let others = &mut known.sentinels;
-        let name = &primary.name;
-        others.learn(connection, discover, name, deadline).await?;
-    }
-    Ok((authority, sentinel::joined(&groups)))
-}
-
 async fn replication_view(
     connection: &mut Connection,
     discover: &Discover,
@@ -272,7 +168,7 @@ async fn primary_view(
     }
 }
 
-fn accepted(reply: &Reply) -> Result<&Reply, Failure> {
+pub(super) fn accepted(reply: &Reply) -> Result<&Reply, Failure> {
     reply.refusal().map_or(Ok(reply), |refusal| {
         let failure = refused(refusal);
         Err(match refusal.kind() {
@@ -289,7 +185,7 @@ const PERMISSIONS: &str = "grant the user +cluster|nodes +cluster|shards +cluste
      +sentinel|master +sentinel|sentinels";
 
 /// Adds the remedy for a server of another kind.
-fn explain(failure: Failure) -> Failure {
+pub(super) fn explain(failure: Failure) -> Failure {
     let detail = failure.detail.to_ascii_lowercase();
     if detail.contains("cluster support disabled") {
         return failure.with_remedy("the server is not a cluster node: change `discover.kind`");

@@ -173,3 +173,11 @@ pub fn role(page: &Page, server: &RedisServer, role: &str) -> bool {
     ];
     page.get("redis_cluster_member_info", &labels) == Some(1.0)
 }
+
+/// Returns the targets with results of a sweep.
+pub fn swept(page: &Page) -> BTreeSet<String> {
+    let lines = page.0.lines();
+    let lines = lines.filter(|line| line.starts_with("redis_key_namespace_keys{"));
+    let names = lines.filter_map(|line| line.split("target=\"").nth(1)?.split('"').next());
+    names.map(str::to_owned).collect()
+}
