@@ -27,7 +27,7 @@ pub use merge::{Lists, SourceTally, WatchedTarget, merge};
 pub use report::{Reporter, forget, show};
 
 use crate::config::{Config, Endpoint, SourceKind, TargetSource};
-use crate::publish::{Attributes, ClusterMember};
+use crate::publish::{Attributes, ClusterMember, SourceWake};
 use crate::requested::Requested;
 use crate::supervise::supervise;
 use crate::telemetry::{PanickedTask, Telemetry};
@@ -59,11 +59,14 @@ pub struct ListedServer {
     pub member: Option<ClusterMember>,
     /// Whether its keyspace is swept, if the settings enable that.
     pub is_swept: bool,
+    /// Woken when it goes down, if its source wants to know.
+    pub on_failure: Option<SourceWake>,
 }
 
 impl ListedServer {
     fn attributes(&self) -> Attributes {
-        Attributes::new(self.labels.to_vec(), self.member.clone())
+        let attributes = Attributes::new(self.labels.to_vec(), self.member.clone());
+        attributes.waking(self.on_failure.clone())
     }
 }
 

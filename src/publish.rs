@@ -18,7 +18,7 @@ mod reads;
 mod scrapes;
 mod slot;
 
-pub use attributes::{Attributes, ClusterMember};
+pub use attributes::{Attributes, ClusterMember, SourceWake};
 use pages::{PageReaders, Pages};
 pub use pages::{Served, ShownPolls, Unwritten};
 pub use scrapes::Scrape;

@@ -111,6 +111,7 @@ mod tests {
                     role: words.next().unwrap_or_default().to_owned(),
                 }),
                 is_swept: false,
+                on_failure: None,
             }
         };
         Listing {

@@ -38,6 +38,7 @@ pub(super) async fn read(source: &TargetSource, name: &DnsName) -> Result<Listin
             labels: Arc::default(),
             member: None,
             is_swept: true,
+            on_failure: None,
         }
     });
     Ok(Listing {

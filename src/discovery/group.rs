@@ -104,7 +104,9 @@ async fn query_repeatedly(
                 }
                 reporter.list(listing(source, discover, &known)).await;
                 let interval = known.pause(source.interval);
-                known.rest(interval).await;
+                if known.rest(interval).await {
+                    known.quick_left = QUICK_QUERIES;
+                }
             }
             Err(failure) => {
                 let reason = failure.reason;
@@ -113,7 +115,9 @@ async fn query_repeatedly(
                     Reason::Denied => {
                         pause(source.interval.saturating_mul(DENIED_INTERVALS)).await;
                     }
-                    _ => known.rest(source.interval).await,
+                    _ => {
+                        known.rest(source.interval).await;
+                    }
                 }
             }
         }
@@ -156,16 +160,17 @@ impl Knowledge {
         (interval / QUICK_PART).max(QUICK_LEAST).min(interval)
     }
 
-    /// Waits until the next query: for the interval, or until something has changed.
-    async fn rest(&self, interval: Duration) {
+    /// Waits until the next query: for the interval, or until something has changed. Returns whether
+    /// something has.
+    async fn rest(&self, interval: Duration) -> bool {
         let woken = async {
             // Many messages must not become many queries.
             sleep(QUICK_LEAST).await;
             self.wake.notified().await;
         };
         tokio::select! {
-            () = pause(interval) => {}
-            () = woken => {}
+            () = pause(interval) => false,
+            () = woken => true,
         }
     }
 }
@@ -234,4 +239,23 @@ fn spares(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Vec<
     endpoints.retain(|endpoint| !is_seed(endpoint) && may_be_dialed(endpoint));
     endpoints.truncate(SPARES);
     endpoints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_wakes_are_one_query_a_second() {
+        let known = Knowledge::default();
+        let started = Instant::now();
+        for query in 1..=5_u32 {
+            for _ in 0..100 {
+                known.wake.notify_one();
+            }
+            assert!(known.rest(Duration::from_secs(3600)).await);
+            assert_eq!(started.elapsed().as_secs(), u64::from(query));
+        }
+        assert!(!known.rest(Duration::from_secs(60)).await);
+    }
 }

@@ -25,6 +25,7 @@ pub(crate) fn listing<'a>(
                     labels: Arc::clone(&labels),
                     member: None,
                     is_swept: true,
+                    on_failure: None,
                 }),
             }
         }

@@ -136,6 +136,7 @@ mod tests {
                 labels: [("env".to_owned(), "prod".to_owned())].into(),
                 member: None,
                 is_swept: true,
+                on_failure: None,
             };
             let listing = Listing {
                 source: source.name.clone(),

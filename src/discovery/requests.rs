@@ -30,6 +30,7 @@ pub(super) fn listing(source: &TargetSource, addresses: Vec<Address>) -> Listing
         labels: Arc::default(),
         member: None,
         is_swept: true,
+        on_failure: None,
     };
     Listing {
         source: source.name.clone(),

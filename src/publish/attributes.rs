@@ -1,5 +1,9 @@
 //! The data that a source of targets reports about a server, beyond its address.
 
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
 use crate::encode::label_text;
 
 /// The place of a server in a cluster, as the cluster reports it.
@@ -15,6 +19,18 @@ pub struct ClusterMember {
     pub node_id: String,
 }
 
+/// Wakes the source of a target. Clones wake the same one, and only clones are equal.
+#[derive(Clone, Debug)]
+pub struct SourceWake(pub Arc<Notify>);
+
+impl PartialEq for SourceWake {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SourceWake {}
+
 /// The data that a source reports about a server. They may change while the server is polled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
@@ -24,6 +40,8 @@ pub struct Attributes {
     pub member: Option<ClusterMember>,
     /// Whether requests name it, and not the configuration. It is on a page of its own only.
     pub is_requested: bool,
+    /// Woken when the server goes down, if its source wants to know.
+    pub on_failure: Option<SourceWake>,
     /// The labels as text.
     text: String,
 }
@@ -37,7 +55,14 @@ impl Attributes {
             labels,
             member,
             is_requested: false,
+            on_failure: None,
         }
+    }
+
+    /// Sets what is woken when the server goes down.
+    #[must_use]
+    pub fn waking(self, on_failure: Option<SourceWake>) -> Self {
+        Self { on_failure, ..self }
     }
 
     /// Sets whether requests name the server.

@@ -134,9 +134,15 @@ impl Slot {
     /// Publishes on behalf of a poller that does not. The poller stays overdue.
     pub fn publish_for_poller(&self, publication: Publication) {
         self.remember(&publication);
-        self.latest.store(Some(Arc::new(publication)));
+        let is_down = publication.failure.is_some();
+        let before = self.latest.swap(Some(Arc::new(publication)));
         self.is_poll_hidden.store(true, Ordering::Release);
         self.mark_stale();
+        if is_down && before.is_some_and(|before| before.failure.is_none()) {
+            let attributes = self.attributes.load();
+            let source = attributes.on_failure.as_ref();
+            source.inspect(|source| source.0.notify_one());
+        }
     }
 
     /// Adds a poll to the last hour, or forgets that if it is not to be remembered.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::support::sweep::{FULL_SPEED, NAMESPACES};
 use crate::support::trio::{
-    PASSWORD, SENTINEL_PASSWORD, SETTINGS, Trio, names, replica_of, role, targets,
+    PASSWORD, SENTINEL_PASSWORD, SETTINGS, Trio, name, names, replica_of, role, swept, targets,
 };
 use crate::support::wait::LONG;
 use crate::support::{Exporter, Launch, Page, RedisServer, until};
@@ -177,9 +177,14 @@ fn all_primaries_of_a_sentinel_are_polled() {
 
 /// Starts an exporter of the replication group of one server.
 fn group_of(server: &RedisServer) -> Exporter {
+    group_with(server, "1s", "enabled: false")
+}
+
+/// Does the same with this interval and these settings of the sweep.
+fn group_with(server: &RedisServer, interval: &str, sweep: &str) -> Exporter {
     Launch::configured(&format!(
-        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: '{}'\n  \
-         password: {PASSWORD}\n  discover: {{ kind: replicas, interval: 1s }}\n",
+        "poll: {{ interval: 500ms, timeout: 500ms }}\nsweep: {{ {sweep} }}\ntargets:\n- name: main\n  \
+         url: '{}'\n  password: {PASSWORD}\n  discover: {{ kind: replicas, interval: {interval} }}\n",
         server.url()
     ))
     .start()
@@ -270,6 +275,33 @@ fn processes_that_share_a_group_sweep_one_member() {
         let keys = SHARED_NAMES.map(|name| keys_of(&pages, name, &servers));
         keys.iter().all(|keys| *keys == 100.0).then_some(())
     });
+}
+
+#[test]
+fn swept_member_that_dies_is_replaced_at_once() {
+    let primary = RedisServer::start(&SETTINGS);
+    primary.ask_as(PASSWORD, &["SET", "session:1", "1"]);
+    let mut replicas = [replica_of(&primary), replica_of(&primary)];
+    until(LONG, "the replicas", || {
+        let info = primary.ask_as(PASSWORD, &["INFO", "replication"]);
+        (info.matches("state=online").count() == 2).then_some(())
+    });
+    // Only the failed poll can lead to a query within the test.
+    let exporter = group_with(&primary, "1h", FULL_SPEED);
+    let is_swept = |page: &Page, server: &RedisServer| swept(page).contains(&name(server));
+    let page = exporter.until("a swept member", |page| swept(page).len() == 1);
+    let at = usize::from(is_swept(&page, &replicas[1]));
+    assert!(is_swept(&page, &replicas[at]));
+    replicas[at].kill();
+    exporter.until("another swept member", |page| {
+        assert!(swept(page).len() <= 1);
+        is_swept(page, &replicas[1 - at])
+    });
+    // It stays when the other one returns.
+    replicas[at].restart(&[]);
+    exporter.until("the dead member", |page| targets(page, 1.0).len() == 3);
+    let page = exporter.polls_of(&name(&primary), 4);
+    assert!(is_swept(&page, &replicas[1 - at]), "{:?}", swept(&page));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Knowledge;
 use crate::config::{Address, Discover, Endpoint, ExpectedNode, GroupKind, TargetSource};
 use crate::discovery::{ListedServer, Listing};
-use crate::publish::ClusterMember;
+use crate::publish::{ClusterMember, SourceWake};
 use crate::topology::{HostPort, MemberRole, ONLY_SHARD, TopologyMember, replication, swept};
 
 /// Returns how to connect to known members, in random order. Members that are down come last.
@@ -145,6 +145,8 @@ pub(super) fn listing(source: &TargetSource, discover: &Discover, known: &Knowle
                 node_id: member.node_id.clone(),
             }),
             is_swept,
+            // Then another member is swept.
+            on_failure: is_swept.then(|| SourceWake(Arc::clone(&known.wake))),
         });
     }
     listing
