@@ -1,8 +1,11 @@
 //! Clusters of which one node is configured: their members, failovers, and totals.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::support::cluster::{Cluster, id};
+use crate::support::fake::{FakeServer, bulk};
 use crate::support::redis::Client;
 use crate::support::wait::LONG;
 use crate::support::{Exporter, Launch, Page, RedisServer, until};
@@ -422,4 +425,53 @@ fn hostnames_of_nodes_are_used_on_request() {
             list.contains(&wanted).then_some(())
         });
     }
+}
+
+/// Returns the reply of a node that knows a failover from the first to the second one, or not.
+fn reply_of_node(words: &[String], knows_failover: bool) -> String {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let epoch = 1 + u32::from(knows_failover);
+    match words.as_slice() {
+        ["CLUSTER", "NODES"] => {
+            let (primary, replica) = if knows_failover { (2, 1) } else { (1, 2) };
+            bulk(&format!(
+                "{primary:040x} 127.0.0.1:{primary}@1000{primary} master - 0 0 {epoch} connected 0-16383\n\
+                 {replica:040x} 127.0.0.1:{replica}@1000{replica} slave {primary:040x} 0 0 {epoch} connected\n"
+            ))
+        }
+        ["CLUSTER", "INFO"] => bulk(&format!(
+            "cluster_state:ok\r\ncluster_current_epoch:{epoch}\r\n"
+        )),
+        ["CLIENT", ..] => "+OK\r\n".to_owned(),
+        _ => "-ERR unknown command\r\n".to_owned(),
+    }
+}
+
+#[test]
+fn node_that_missed_a_failover_does_not_undo_it() {
+    let knows = Arc::new(AtomicBool::new(true));
+    let shared = Arc::clone(&knows);
+    let node = FakeServer::start(move |words| reply_of_node(words, shared.load(Relaxed)));
+    let other = FakeServer::start(|words| reply_of_node(words, true));
+    let seeds = format!("seeds: ['127.0.0.1:{}']", other.port);
+    let exporter = exporter(&format!("redis://127.0.0.1:{}", node.port), &seeds);
+    let watched = [("discovery", "shop"), ("state", "watched")];
+    exporter.until("both members", |page| {
+        page.get("redis_exporter_discovery_targets", &watched) == Some(2.0)
+    });
+    knows.store(false, Relaxed);
+    let read_at = |page: &Page| {
+        let name = "redis_exporter_discovery_last_success_timestamp_seconds";
+        page.value(name, &[("discovery", "shop")])
+    };
+    let before = read_at(&exporter.page());
+    let page = exporter.until("further queries", |page| read_at(page) >= before + 4.0);
+    let promoted = [("discovery", "shop"), ("change", "promoted")];
+    let count = page.value("redis_exporter_discovery_changes_total", &promoted);
+    assert_eq!(count, 0.0);
+    // Without the other node, there is nothing better.
+    drop(other);
+    exporter.until("the view of the only node", |page| {
+        page.value("redis_exporter_discovery_changes_total", &promoted) == 1.0
+    });
 }

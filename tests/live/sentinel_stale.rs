@@ -1,9 +1,14 @@
 //! A sentinel that is cut off during a failover, and reports the old primary when it is reached again.
 
+use std::time::Duration;
+
 use crate::support::sweep::FULL_SPEED;
 use crate::support::trio::{PASSWORD, SENTINEL_PASSWORD, Trio, name, names, role, swept, targets};
-use crate::support::wait::LONG;
+use crate::support::wait::{LONG, slack};
 use crate::support::{Exporter, Launch, Page, RedisServer, until};
+
+/// An interval, the time for sentinels that do not reply, and an interval of polls.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The sentinel that is cut off.
 const NEAR: usize = 0;
@@ -57,7 +62,9 @@ fn until_followed(trio: &Trio, exporter: &Exporter) -> usize {
         let reported = reported_by(&trio.sentinels[1], trio);
         (reported != 0).then_some(reported)
     });
-    exporter.until("the new primary", |page| primary(page, trio) == Some(new));
+    exporter.within(FOLLOWED_WITHIN + 3 * slack(), "the new primary", |page| {
+        primary(page, trio) == Some(new)
+    });
     new
 }
 
@@ -206,4 +213,40 @@ fn each_group_is_that_of_the_sentinel_with_its_latest_failover() {
         }
         assert!(targets(&page, 0.0).is_empty());
     }
+}
+
+#[test]
+fn sentinel_that_rejects_the_credentials_is_rarely_queried() {
+    let server = RedisServer::start(&[]);
+    let [first, other] = [(); 2].map(|()| sentinel_of(&[("main", &server, 0)]));
+    until(LONG, "both sentinels", || {
+        let is_known = |one: &RedisServer| one.ask(&["INFO", "sentinel"]).contains("sentinels=2");
+        [&first, &other].into_iter().all(is_known).then_some(())
+    });
+    first.ask(&["ACL", "SETUSER", "watcher", "on", ">hush", "+@all"]);
+    let errors = |sentinel: &RedisServer| -> u32 {
+        sentinel
+            .info("total_error_replies")
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let before = errors(&other);
+    let exporter = Launch::configured(&format!(
+        "targets:\n- name: main\n  url: '{}'\n  discover: {{ kind: sentinel, primary: main, \
+         interval: 1s, username: watcher, password: hush }}\n",
+        first.url()
+    ))
+    .start();
+    let read_at = |page: &Page| {
+        let name = "redis_exporter_discovery_last_success_timestamp_seconds";
+        page.value(name, &[("discovery", "main")])
+    };
+    until(LONG, "the first attempt", || {
+        (errors(&other) > before).then_some(())
+    });
+    let started = read_at(&exporter.page());
+    exporter.until("further queries", |page| read_at(page) >= started + 6.0);
+    let attempts = errors(&other) - before;
+    assert!(attempts <= 2, "{attempts}");
 }
