@@ -20,7 +20,7 @@ pub struct CountedChanges<'a> {
 /// The knowledge about the counters of a server that proofs depend on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Proofs {
-    /// Whether the counter of writes was seen to increase. Some servers report a constant.
+    /// Whether the counter of writes was seen above 0. Some servers always report 0.
     counts_writes: bool,
 }
 
@@ -35,7 +35,8 @@ impl Proofs {
         after: CountedChanges<'_>,
         is_cluster: bool,
     ) -> bool {
-        self.counts_writes |= before.changes.exactly_since(after.changes).is_some();
+        self.counts_writes |= before.changes.has_counted_writes();
+        self.counts_writes |= after.changes.has_counted_writes();
         if before.changes.has_only_ours(after.changes) {
             return false;
         }
@@ -60,6 +61,11 @@ impl Proofs {
 }
 
 impl Changes {
+    /// Returns whether the server has counted a write.
+    fn has_counted_writes(&self) -> bool {
+        self.writes.since_saved().is_some_and(|writes| writes > 0.0)
+    }
+
     /// Returns whether the exporter sent every command that was processed until a later reading.
     fn has_only_ours(&self, later: &Self) -> bool {
         let ours = float(later.ours.saturating_sub(self.ours));
@@ -267,6 +273,18 @@ mod tests {
         let after = server.reading();
         let mut may = |cluster| proofs.may_be_flushed(counted(&before), counted(&after), cluster);
         assert!(may(false) && may(true));
+    }
+
+    #[test]
+    fn reads_of_others_are_no_flush_after_an_earlier_write() {
+        let mut server = server(100_000);
+        server.apply(&Operation::Set(0, 1));
+        server.apply(&Operation::Pass(1_000));
+        let mut proofs = Proofs::default();
+        let before = server.reading();
+        server.commands += 5;
+        let after = server.reading();
+        assert!(!proofs.may_be_flushed(counted(&before), counted(&after), true));
     }
 
     #[test]
