@@ -1,5 +1,7 @@
 //! Parses the text of INFO into fields and records. It does not interpret fields. Pure.
 
+use memchr::{memchr, memchr2, memrchr};
+
 use crate::number::to_float;
 
 /// A `name:value` line of INFO.
@@ -149,12 +151,9 @@ fn split_at(text: &str, separator: u8) -> Option<(&str, &str)> {
 
 /// Splits a line into a name and a value.
 fn name_and_value(line: &str, is_named_by_users: bool) -> Option<(&str, &str)> {
-    let (name, value) = if is_named_by_users {
-        line.rsplit_once(':')?
-    } else {
-        split_at(line, b':')?
-    };
-    Some((trimmed(name), trimmed(value)))
+    let search = if is_named_by_users { memrchr } else { memchr };
+    let colon = search(b':', line.as_bytes())?;
+    Some((trimmed(line.get(..colon)?), trimmed(line.get(colon + 1..)?)))
 }
 
 /// Removes blanks at both ends. Most texts have none, so this usually checks one character at each
@@ -174,9 +173,17 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        let end = text.bytes().position(|byte| matches!(byte, b'\r' | b'\n'));
-        rest = end.and_then(|end| text.get(end + 1..));
-        text.get(..end.unwrap_or(text.len()))
+        let end = match text.as_bytes().first() {
+            // Nearly always the second character of a line end.
+            Some(b'\n') => Some(0),
+            _ => memchr2(b'\r', b'\n', text.as_bytes()),
+        };
+        let Some(end) = end else {
+            return rest.take();
+        };
+        let (line, ended) = text.split_at_checked(end)?;
+        rest = ended.get(1..);
+        Some(line)
     })
 }
 
@@ -216,7 +223,7 @@ impl Info {
         // On most servers, commands and error codes name most fields of a long text.
         let few = text.len() / LINE_BYTES;
         info.plain.reserve(few.min(PLAIN_EXPECTED));
-        for line in lines(text).map(trimmed) {
+        for line in lines(text).filter(|line| !line.is_empty()).map(trimmed) {
             let fields = info.plain.len() + info.named.len();
             if fields + info.titles.len() + info.unreadable.len() >= FIELDS_MAX {
                 break;
@@ -275,6 +282,16 @@ impl Info {
     /// Yields the fields that are not named by commands or error codes.
     pub fn plain(&self) -> impl Iterator<Item = Field<'_>> {
         self.plain.iter().map(|line| self.field(line))
+    }
+
+    /// Yields the fields whose names are `prefix` and a number, with that number, and that are not
+    /// named by commands or error codes.
+    pub fn numbered<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, Field<'s>)> {
+        self.plain.iter().filter_map(move |line| {
+            let number = self.part(line.name).strip_prefix(prefix)?;
+            let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| (number, self.field(line)))
+        })
     }
 
     /// Yields the fields whose names are `prefix` and a command or an error code, with that name.
@@ -359,10 +376,13 @@ const UNDERFLOW_FROM: u64 = 1 << 63;
 /// numbers that the server prints as unsigned, such as 18446744073709551615.
 #[must_use]
 pub fn number(value: &str) -> Option<f64> {
+    // Most values are whole numbers.
+    if let Ok(unsigned) = value.parse() {
+        return (unsigned < UNDERFLOW_FROM).then(|| to_float(unsigned));
+    }
     match value {
         "ok" | "true" | "up" => Some(1.0),
         "err" | "fail" | "false" | "down" => Some(0.0),
-        _ if underflowed(value).is_some() => None,
         _ => {
             let digits = value.strip_suffix('%').unwrap_or(value);
             // `parse` also accepts `inf` and `nan`, which INFO never contains.

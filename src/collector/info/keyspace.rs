@@ -77,26 +77,24 @@ impl Listed {
     /// only records of databases.
     #[must_use]
     pub fn read(info: &Info) -> Self {
-        let mut listed = Self {
-            is_complete: info.has_section("Keyspace") && !info.is_unreadable_in("Keyspace"),
-            ..Self::default()
-        };
-        for field in info.plain() {
-            let number = numbered(field.name, "db").and_then(|number| number.parse().ok());
-            let keys = || field.in_record("keys")?.parse().ok();
-            match number.map(|number| (number, keys())) {
-                Some((database, Some(keys))) => {
+        let mut listed = Self::default();
+        for (number, field) in info.numbered("db") {
+            let Ok(database) = number.parse() else {
+                continue;
+            };
+            match field.in_record("keys").and_then(|keys| keys.parse().ok()) {
+                Some(keys) => {
                     listed.keys.insert(database, keys);
                 }
-                Some((database, None)) => {
+                None => {
                     listed.unreadable.insert(database);
                 }
-                None if field.section.eq_ignore_ascii_case("Keyspace") => {
-                    listed.is_complete = false;
-                }
-                None => {}
             }
         }
+        let mut fields = info.section("Keyspace");
+        listed.is_complete = info.has_section("Keyspace")
+            && !info.is_unreadable_in("Keyspace")
+            && fields.all(|field| is_database(field.name));
         listed
     }
 
@@ -113,6 +111,10 @@ impl Listed {
     }
 }
 
+fn is_database(name: &str) -> bool {
+    numbered(name, "db").is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
 /// Queries the number of keys of the selected database if INFO does not report it.
 fn further(replies: &Replies) -> Vec<Command<'_>> {
     Vec::from_iter(is_unreported(replies).then(|| Command::from(&SIZE)))
@@ -125,8 +127,7 @@ fn is_unreported(replies: &Replies) -> bool {
 }
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
-    let fields = replies.info.plain();
-    for field in fields.filter(|field| numbered(field.name, "db").is_some()) {
+    for (_, field) in replies.info.numbered("db") {
         read_database(field, snapshot);
     }
     if let Some(size) = replies.reply(&SIZE).and_then(Reply::number) {

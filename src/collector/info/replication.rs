@@ -79,8 +79,7 @@ fn families() -> Vec<&'static Descriptor> {
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let info = &replies.info;
     let sent = info.number("master_repl_offset");
-    let replicas = info.plain();
-    let replicas = replicas.filter(|field| numbered(field.name, "slave").is_some());
+    let replicas = info.numbered("slave").map(|(_, field)| field);
     for (labels, replica) in by_address(replicas, sent) {
         replica.show(labels, snapshot);
     }

@@ -1,7 +1,6 @@
 //! Valkey's Scripting Engines section of INFO: one record per engine,
 //! `engine_0:name=LUA,module=lua,abi_version=4,used_memory=70656,memory_overhead=56`.
 
-use super::numbered;
 use crate::collector::{Collector, INFO, Read, Replies};
 use crate::metric::{Family, Snapshot, Unit, source};
 
@@ -24,8 +23,7 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
-    let fields = replies.info.plain();
-    for field in fields.filter(|field| numbered(field.name, "engine_").is_some()) {
+    for (_, field) in replies.info.numbered("engine_") {
         let Some(engine) = field.in_record("name") else {
             continue;
         };

@@ -1,7 +1,6 @@
 //! The Sentinel section of INFO, which only sentinels have: plain fields, and one record per
 //! watched primary. Replies to SENTINEL commands are read elsewhere.
 
-use super::numbered;
 use crate::collector::{Collector, INFO, Read, Replies, Server};
 use crate::info::Field;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
@@ -61,10 +60,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
         let value = info.number(family.field()).filter(|value| *value >= 0.0);
         snapshot.push(family, [], value);
     }
-    for field in info
-        .plain()
-        .filter(|field| numbered(field.name, "master").is_some())
-    {
+    for (_, field) in info.numbered("master") {
         read_primary(field, snapshot);
     }
 }

@@ -101,15 +101,14 @@ pub struct Memory {
 }
 
 impl Vitals {
-    /// Parses the sections of a reading.
+    /// Reads the sections of a reading, with the keys of each database.
     #[must_use]
-    pub fn read(info: &Info, scope: Scope) -> Self {
+    pub fn read(info: &Info, keys: BTreeMap<u32, u64>, scope: Scope) -> Self {
         let is_on = |name: &str| info.number(name).is_some_and(|value| value > 0.0);
         let expires = info.section("Keyspace").filter_map(|field| {
             let database = field.name.strip_prefix("db")?.parse().ok()?;
             Some((database, field.in_record("expires")?.parse().ok()?))
         });
-        let keys = Listed::read(info).keys;
         Self {
             idle: IdleReading::read(info, keys.values().sum()),
             keys,
@@ -250,11 +249,13 @@ impl KeyReader {
             }
             let info = Info::parse(text);
             self.record_role(info.get("role")).await?;
-            let mut vitals = Vitals::read(&info, scope);
+            let listed = Listed::read(&info);
+            let reports_selected = listed.reports(self.selected());
+            let mut vitals = Vitals::read(&info, listed.keys, scope);
             let caused = self.caused();
             vitals.changes = vitals.changes.with_ours(caused.commands);
             vitals.idle = vitals.idle.without(caused.hits, caused.misses);
-            if !Listed::read(&info).reports(self.selected()) {
+            if !reports_selected {
                 vitals.keys.insert(self.selected(), self.size().await?);
                 self.take_round_trip();
             }
@@ -302,13 +303,17 @@ pub fn text(reply: &Reply) -> Result<String, Failure> {
 mod tests {
     use super::*;
 
+    fn read(info: &Info, scope: Scope) -> Vitals {
+        Vitals::read(info, Listed::read(info).keys, scope)
+    }
+
     #[test]
     fn vitals_are_read_from_the_sections() {
         let info = Info::parse(
             "# Keyspace\r\ndb0:keys=10,expires=1,avg_ttl=0\r\ndb3:keys=2,expires=0,avg_ttl=0\r\n\
              # Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:1\r\n# Memory\r\nused_memory:150\r\nused_memory_startup:51\r\nmem_aof_buffer:7\r\n",
         );
-        let vitals = Vitals::read(&info, Scope::WHOLE);
+        let vitals = read(&info, Scope::WHOLE);
         assert_eq!(
             vitals.keys.into_iter().collect::<Vec<_>>(),
             [(0, 10), (3, 2)]
@@ -325,7 +330,7 @@ mod tests {
             "# Stats\r\nexpired_stale_perc:20.00\r\n# Keyspace\r\ndb0:keys=10,expires=5,avg_ttl=0\r\n\
              db3:keys=2,expires=0,avg_ttl=0\r\n",
         );
-        let vitals = Vitals::read(&info, Scope::SHORT);
+        let vitals = read(&info, Scope::SHORT);
         let living = [0, 3, 4].map(|database| vitals.living_keys(database).to_string());
         assert_eq!(living, ["9", "2", "0"]);
     }
@@ -343,7 +348,7 @@ mod tests {
     #[test]
     fn short_reading_includes_neither_memory_nor_commands() {
         let scope = Scope::SHORT;
-        let vitals = Vitals::read(&Info::parse("used_memory:150\n"), scope);
+        let vitals = read(&Info::parse("used_memory:150\n"), scope);
         assert_eq!((vitals.memory, vitals.spent), (None, None));
         let short: Vec<_> = scope.sections().collect();
         let whole: Vec<_> = Scope::WHOLE.sections().collect();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::collector::info::keyspace::Listed;
 use crate::config::EventUse;
 use crate::info::Info;
 use crate::keyspace::key_group::KeyGroup;
@@ -12,7 +13,8 @@ fn vitals(run_id: &str, keys: u64, writes: u64) -> Vitals {
         "run_id:{run_id}\r\nrdb_changes_since_last_save:{writes}\r\nrdb_last_save_time:1\r\n\
          db0:keys={keys},expires=0,avg_ttl=0\r\n"
     );
-    Vitals::read(&Info::parse(&text), Scope::WHOLE)
+    let info = Info::parse(&text);
+    Vitals::read(&info, Listed::read(&info).keys, Scope::WHOLE)
 }
 
 #[test]
