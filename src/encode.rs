@@ -121,14 +121,14 @@ pub(crate) fn encode_in_parts<'a, Labels>(
 ) where
     Labels: Copy + Into<SharedLabels<'a>>,
 {
-    let mut targets: Vec<_> = snapshots
+    // Written once for all samples of a snapshot.
+    let shared: Vec<String> = snapshots
         .iter()
-        .map(|(labels, snapshot)| {
-            let mut labels: SharedLabels<'_> = (*labels).into();
-            labels.target = labels.target.filter(|_| names.target_label);
-            (labels, snapshot.runs().peekable())
-        })
+        .map(|(labels, _)| shared_text((*labels).into(), names.target_label))
         .collect();
+    let shared = shared.iter().map(String::as_str);
+    let runs = snapshots.iter().map(|(_, snapshot)| snapshot.runs());
+    let mut targets: Vec<_> = shared.zip(runs.map(Iterator::peekable)).collect();
     let mut runs = Vec::with_capacity(targets.len());
     while let Some(family) = next_family(&mut targets) {
         runs.clear();
@@ -154,6 +154,22 @@ pub(crate) fn encode_in_parts<'a, Labels>(
     }
 }
 
+/// Returns the start of the labels of all samples of a snapshot, with the brace; empty without any.
+fn shared_text(labels: SharedLabels<'_>, has_target_label: bool) -> String {
+    let mut text = Vec::new();
+    let target = labels.target.filter(|_| has_target_label);
+    if let Some(target) = target.filter(|target| !target.is_empty()) {
+        text.push(b'{');
+        write_label(&mut text, "target", target);
+    }
+    if !labels.text.is_empty() {
+        text.push(if text.is_empty() { b'{' } else { b',' });
+        text.extend_from_slice(labels.text.as_bytes());
+    }
+    text.shrink_to_fit();
+    String::from_utf8(text).unwrap_or_default()
+}
+
 /// Returns slightly more than the length of the text of these snapshots.
 fn expected_bytes<Labels>(snapshots: &[(Labels, &Snapshot)]) -> usize {
     let samples = snapshots
@@ -177,10 +193,7 @@ fn lines(value: SampleValue<'_>) -> usize {
 
 /// Returns the family with the smallest name among the next samples of all targets.
 fn next_family<'a>(
-    targets: &mut [(
-        SharedLabels<'_>,
-        Peekable<impl Iterator<Item = FamilyRun<'a>>>,
-    )],
+    targets: &mut [(&str, Peekable<impl Iterator<Item = FamilyRun<'a>>>)],
 ) -> Option<&'static Descriptor> {
     let heads = targets.iter_mut().filter_map(|(_, runs)| runs.peek());
     heads.map(|run| run.family).min_by(|left, right| {
@@ -237,15 +250,16 @@ struct Written<'a> {
     /// The name, with the configured prefix.
     name: &'a str,
     series: Series,
-    runs: &'a [(SharedLabels<'a>, FamilyRun<'a>)],
+    /// The runs of all targets, each with its [`shared_text`].
+    runs: &'a [(&'a str, FamilyRun<'a>)],
 }
 
 impl<'a> Written<'a> {
     /// Yields the samples to write, each with its shared labels.
-    fn samples(self) -> impl Iterator<Item = (SharedLabels<'a>, Sample<'a>)> {
-        let all = self.runs.iter().flat_map(|(target, run)| {
+    fn samples(self) -> impl Iterator<Item = (&'a str, Sample<'a>)> {
+        let all = self.runs.iter().flat_map(|(shared, run)| {
             let samples = run.samples();
-            samples.map(move |sample| (*target, sample))
+            samples.map(move |sample| (*shared, sample))
         });
         all.filter(move |(_, sample)| self.series.shows(sample.value))
     }

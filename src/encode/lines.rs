@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{SharedLabels, Spelling};
+use super::Spelling;
 use crate::metric::{
     Descriptor, Edge, Histogram, Kind, Sample, SampleValue, Series, Summary, Unit,
 };
@@ -81,7 +81,8 @@ pub(super) struct SampleLine<'a> {
     /// The name, with the configured prefix.
     pub(super) name: &'a str,
     pub(super) unit: Unit,
-    pub(super) shared: SharedLabels<'a>,
+    /// The start of the labels: see [`super::shared_text`].
+    pub(super) shared: &'a str,
     pub(super) sample: &'a Sample<'a>,
 }
 
@@ -121,21 +122,8 @@ impl SampleLine<'_> {
             .iter()
             .copied()
             .zip(self.sample.label_values());
-        let SharedLabels {
-            target,
-            text: shared,
-        } = self.shared;
-        let mut opened = false;
-        if let Some(target) = target.filter(|target| !target.is_empty()) {
-            text.push(b'{');
-            opened = true;
-            write_label(text, "target", target);
-        }
-        if !shared.is_empty() {
-            text.push(if opened { b',' } else { b'{' });
-            opened = true;
-            text.extend_from_slice(shared.as_bytes());
-        }
+        text.extend_from_slice(self.shared.as_bytes());
+        let mut opened = !self.shared.is_empty();
         for (name, value) in own {
             if !value.is_empty() {
                 text.push(if opened { b',' } else { b'{' });

@@ -10,9 +10,9 @@ use crate::metric::Names;
 /// Bytes of text that are compressed at a time. No compressed page keeps more of its text.
 const PART_BYTES: usize = 32 << 10;
 
-/// Logarithm of the compressor's window. Lines resemble those before them, so a larger window hardly
-/// helps, but takes time to clear.
-const WINDOW_BITS: u8 = 13;
+/// Logarithm of the compressor's window. Each time it is full, zlib-rs adjusts its whole hash table,
+/// so a small window takes longer.
+const WINDOW_BITS: u8 = 15;
 
 /// A page ready to be served.
 #[derive(Clone, Debug, Default)]
