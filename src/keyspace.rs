@@ -24,6 +24,7 @@ pub mod panel;
 pub(crate) mod permissions;
 pub(crate) mod queries;
 pub(crate) mod round_trip;
+mod sample_limit;
 pub(crate) mod segment;
 pub(crate) mod single_pass;
 pub(crate) mod slices;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::NamespaceId;
 use super::panel::NamespacePlace;
+use super::sample_limit::SampleLimit;
 use super::tally::Expiry;
 use crate::number::{length, to_float as float};
 
@@ -18,8 +19,13 @@ pub mod families;
 /// The times that forecasts cover, in seconds.
 pub const WITHIN: [u32; 4] = [60, 300, 900, 3_600];
 
-/// Maximum number of keys to remember, and the same for one namespace of a database.
-const REMEMBERED_MAX: usize = 32_768;
+/// Maximum number of keys to remember, and the same for one namespace of a database. One of thousands
+/// of targets remembers fewer.
+const REMEMBERED: SampleLimit = SampleLimit {
+    one: 32_768,
+    of_all: 2_000_000,
+    least: 1_000,
+};
 const REMEMBERED_EACH_MAX: usize = 1_024;
 
 /// Minimum number of known TTLs for a forecast.
@@ -70,6 +76,8 @@ const UNKNOWN: u64 = u64::MAX;
 #[derive(Debug, Default)]
 pub struct KnownExpiries {
     places: BTreeMap<NamespacePlace, VecDeque<PackedExpiry>>,
+    /// Number of running sweeps, which share the memory.
+    sweeps: usize,
 }
 
 /// What expires soon in a namespace of a database.
@@ -149,9 +157,15 @@ impl From<PackedExpiry> for KnownExpiry {
 }
 
 impl KnownExpiries {
+    /// Sets the number of running sweeps.
+    pub const fn set_sweeps(&mut self, sweeps: usize) {
+        self.sweeps = sweeps;
+    }
+
     /// Records the TTL of a key. Forgets those read so long ago that no forecast uses them.
     pub fn learn(&mut self, place: NamespacePlace, known: KnownExpiry) {
-        let each = (REMEMBERED_MAX / self.places.len().max(1)).clamp(1, REMEMBERED_EACH_MAX);
+        let most = REMEMBERED.of_each(self.sweeps);
+        let each = (most / self.places.len().max(1)).clamp(1, REMEMBERED_EACH_MAX);
         let remembered = self.places.entry(place).or_default();
         let is_old = |first: &PackedExpiry| known.at - first.at > longest();
         while remembered.len() >= each || remembered.front().is_some_and(is_old) {

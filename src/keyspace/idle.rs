@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::NamespaceId;
 use super::panel::NamespacePlace;
+use super::sample_limit::SampleLimit;
 use crate::number::{length, to_float as float};
 use counts::{CountHistory, Period};
 pub use double::DoubleRatio;
@@ -34,8 +35,13 @@ pub use sample::IdleSample;
 use sample::{PackedSample, Taken};
 pub use share::{IdleMemory, IdleShare};
 
-/// Maximum number of samples. At the maximum rate, they are those of the last seven minutes.
-const SAMPLES_MAX: usize = 4_096;
+/// Maximum number of samples. At the maximum rate, they are those of the last seven minutes. One of
+/// thousands of targets keeps fewer.
+const SAMPLES: SampleLimit = SampleLimit {
+    one: 4_096,
+    of_all: 2_000_000,
+    least: SAMPLES_ENOUGH,
+};
 
 /// Maximum age of a sample, in seconds.
 const AGE_MAX: f64 = 3_600.0;
@@ -75,6 +81,8 @@ const GRACE: f64 = 2.0;
 #[derive(Debug, Default)]
 pub struct IdleTimes {
     samples: VecDeque<PackedSample>,
+    /// Number of running sweeps, which share the memory.
+    sweeps: usize,
     /// Number of samples of each place.
     of_each: BTreeMap<NamespacePlace, u32>,
     /// The counters of the server, by time.
@@ -97,6 +105,11 @@ pub struct IdleTimes {
 }
 
 impl IdleTimes {
+    /// Sets the number of running sweeps.
+    pub const fn set_sweeps(&mut self, sweeps: usize) {
+        self.sweeps = sweeps;
+    }
+
     /// Records a reading of INFO. Discards the samples if the policy has changed between one that
     /// tracks idle times and one that does not.
     pub fn observe(&mut self, now: f64, reading: IdleReading) {
@@ -179,7 +192,7 @@ impl IdleTimes {
 
     /// Adds the idle time of a key.
     pub fn record(&mut self, now: f64, sample: IdleSample) {
-        if self.samples.len() >= SAMPLES_MAX {
+        while self.samples.len() >= SAMPLES.of_each(self.sweeps) {
             self.drop_first();
         }
         let of_it = self.of_each.entry(sample.place).or_default();

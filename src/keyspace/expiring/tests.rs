@@ -196,7 +196,20 @@ fn memory_is_bounded() {
         expiring.learn((0, NamespaceId(namespace)), known(NOW, 30));
     }
     let remembered: usize = expiring.places.values().map(VecDeque::len).sum();
-    assert!(remembered <= REMEMBERED_MAX, "{remembered}");
+    assert!(remembered <= REMEMBERED.one, "{remembered}");
+}
+
+#[test]
+fn one_of_thousands_of_targets_remembers_less() {
+    let remembered = |sweeps| {
+        let mut expiring = KnownExpiries::default();
+        expiring.set_sweeps(sweeps);
+        for at in 0..10_000 {
+            expiring.learn((0, NamespaceId(at % 5)), known(NOW, 30));
+        }
+        expiring.places.values().map(VecDeque::len).sum::<usize>()
+    };
+    assert_eq!([1, 2_000, 10_000].map(remembered), [5_120, 1_000, 1_000]);
 }
 
 #[test]

@@ -184,10 +184,13 @@ fn refused_idle_time_is_queried_after_a_while_or_a_change_of_policy() {
 #[test]
 fn samples_are_bounded_in_number_and_age() {
     let mut times = full(Policy::LruOfAll, &[]);
-    for _ in 0..2 * SAMPLES_MAX {
+    for _ in 0..2 * SAMPLES.one {
         times.record(LATER + 100.0, sample(SESSION, 1.0));
     }
-    assert_eq!(times.samples.len(), SAMPLES_MAX);
+    assert_eq!(times.samples.len(), SAMPLES.one);
+    times.set_sweeps(2_000);
+    times.record(LATER + 100.0, sample(SESSION, 1.0));
+    assert_eq!(times.samples.len(), SAMPLES_ENOUGH);
     assert!(!times.needs(SESSION) && times.needs(API));
     times.observe(LATER + 101.0 + AGE_MAX, reading(Policy::LruOfAll, 1_010.0));
     assert!(times.is_empty() && times.needs(SESSION));

@@ -129,6 +129,7 @@ impl Sweeper<'_> {
             self.vitals = self.read_vitals(scope).await?;
             self.checked = Instant::now();
             self.check_clocks(requested);
+            self.census.set_sweeps(self.running.of_all());
             self.census.record_batch(0, CHECK_MICROSECONDS);
             let generation = self.census.generation();
             if let Some(replaced) = self.census.record_vitals(&self.vitals, now()) {

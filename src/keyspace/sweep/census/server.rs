@@ -35,6 +35,14 @@ impl Census {
         &self.costs
     }
 
+    /// Sets the number of running sweeps. Each of thousands keeps fewer samples.
+    pub fn set_sweeps(&mut self, sweeps: usize) {
+        self.expiring.set_sweeps(sweeps);
+        if let Some(idle) = &mut self.idle {
+            idle.set_sweeps(sweeps);
+        }
+    }
+
     /// Records that the sweep runs on another server instead of the target. Lookups there do not
     /// count for the target.
     pub fn record_other_server(&mut self) {
