@@ -278,6 +278,30 @@ fn processes_that_share_a_group_sweep_one_member() {
 }
 
 #[test]
+fn replica_of_a_replica_is_polled_only_if_it_is_named() {
+    let primary = RedisServer::start(&SETTINGS);
+    let replica = replica_of(&primary);
+    let last = replica_of(&replica);
+    until(LONG, "the chain", || {
+        let info = |server: &RedisServer| server.ask_as(PASSWORD, &["INFO", "replication"]);
+        let is_online = |server| info(server).contains("state=online");
+        (is_online(&primary) && is_online(&replica)).then_some(())
+    });
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n\
+         - {{ name: main, url: '{}', password: {PASSWORD}, discover: {{ kind: replicas, interval: 1s }} }}\n\
+         - {{ name: last, url: '{}', password: {PASSWORD} }}\n",
+        replica.url(),
+        last.url()
+    ))
+    .start();
+    let expected = BTreeSet::from([name(&primary), name(&replica), "last".to_owned()]);
+    exporter.until("all servers", |page| targets(page, 1.0) == expected);
+    let page = exporter.polls_of(&name(&primary), 6);
+    assert!(!page.0.contains(&name(&last)), "{}", page.excerpt());
+}
+
+#[test]
 fn swept_member_that_dies_is_replaced_at_once() {
     let primary = RedisServer::start(&SETTINGS);
     primary.ask_as(PASSWORD, &["SET", "session:1", "1"]);
