@@ -10,6 +10,7 @@ mod expires;
 mod living;
 mod memory;
 mod scale;
+mod turnover;
 mod unseen;
 
 use std::collections::BTreeSet;

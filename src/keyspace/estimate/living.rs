@@ -1,6 +1,7 @@
 //! Estimates the keys of all namespaces of a database that changes during a sweep. Pure.
 
 use super::drift::{ChangesSince, Frame, Prediction, Track, Visit, predict};
+use super::turnover::{Counted, Turnover};
 use super::{
     Estimate, LivingKeys, NamespaceId, SampleSize, Tally, UNSEEN_TIMES, Z, apportion, around,
     float, rounded, wilson_of,
@@ -62,8 +63,19 @@ pub(super) fn keys(
         .and_then(|time| window.course().at(time));
     let grown = newest.map_or(0.0, |then| (now.keys - then.keys).max(0.0));
     agree(&mut each, now.keys, grown);
+    let turnover = Turnover::since_begun(window, &now);
+    if let Some(turnover) = turnover {
+        let counted = tallies.iter().zip(&mut each);
+        let seen = counted.filter(|(_, (_, is_unseen, _))| !is_unseen);
+        let seen = seen.map(|((_, tally), (prediction, _, _))| Counted {
+            keys: float(tally.keys),
+            expiring: float(tally.keys) * expiring_share(tally),
+            prediction,
+        });
+        turnover.bound(seen.collect(), now.keys);
+    }
     let mut keys = intervals(&each, sample, grown);
-    if let Some(turnover) = Turnover::since_begun(window, &now) {
+    if let Some(turnover) = turnover {
         for (known, (_, tally)) in keys.iter_mut().zip(tallies) {
             known.keys = turnover.clip(known.keys, float(tally.keys));
         }
@@ -71,32 +83,10 @@ pub(super) fn keys(
     keys
 }
 
-/// Keys added and keys removed since a pass began, at most.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Turnover {
-    came: f64,
-    went: f64,
-}
-
-impl Turnover {
-    /// Returns the turnover since a whole pass began; `None` if some segment was not seen.
-    fn since_begun(window: &Window, now: &Point) -> Option<Self> {
-        let then = window.begun().filter(|_| window.is_whole())?;
-        let grown = now.keys - then.keys;
-        // RENAME is one event, but removes one key and adds another.
-        let events = (now.events - then.events).max(grown.abs());
-        Some(Self {
-            came: events.min(events + grown),
-            went: events.min(events - grown),
-        })
-    }
-
-    /// Clips the interval of a namespace that the pass has counted.
-    fn clip(self, keys: Estimate, counted: f64) -> Estimate {
-        let lower = keys.lower.max(counted - self.went);
-        let upper = keys.upper.min(counted + self.came);
-        sound(around(keys.value, lower, upper, keys.upper))
-    }
+/// Returns the share of the keys that have a TTL, as far as it is known.
+fn expiring_share(tally: &Tally) -> f64 {
+    let expiry = &tally.expiry;
+    1.0 - float(expiry.without_ttl) / float(expiry.count).max(1.0)
 }
 
 fn segments(window: &Window) -> f64 {
@@ -315,7 +305,7 @@ fn intervals(each: &[(Prediction, bool, f64)], sample: SampleSize, grown: f64) -
 }
 
 /// Rounds the error up to whole keys, because half a key has the same uncertainty as one.
-fn sound(estimate: Estimate) -> Estimate {
+pub(super) fn sound(estimate: Estimate) -> Estimate {
     Estimate {
         error: estimate.error.ceil(),
         ..estimate
@@ -325,35 +315,6 @@ fn sound(estimate: Estimate) -> Estimate {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Returns the turnover of a database of 1,000 keys after a whole pass.
-    fn turnover(keys: u64, events: f64) -> Option<Turnover> {
-        let mut window = Window::new(1);
-        window.observe(0.0, 1_000, 0.0);
-        window.open(0, 0.0);
-        window.close(1.0);
-        window.observe(2.0, keys, events);
-        Turnover::since_begun(&window, &window.course().last()?)
-    }
-
-    #[test]
-    fn counters_bound_what_came_and_what_went() {
-        let bounds = |came, went| Some(Turnover { came, went });
-        assert_eq!(turnover(1_300, 300.0), bounds(300.0, 0.0));
-        assert_eq!(turnover(700, 300.0), bounds(0.0, 300.0));
-        assert_eq!(turnover(1_100, 500.0), bounds(500.0, 400.0));
-        assert_eq!(turnover(1_000, 10.0), bounds(10.0, 10.0));
-    }
-
-    #[test]
-    fn part_of_a_pass_bounds_nothing() {
-        let mut window = Window::new(2);
-        window.observe(0.0, 1_000, 0.0);
-        window.open(0, 0.0);
-        window.close(1.0);
-        let now = window.course().last().unwrap();
-        assert_eq!(Turnover::since_begun(&window, &now), None);
-    }
 
     #[test]
     fn vanished_namespace_is_bounded_by_its_deviation() {
@@ -376,23 +337,6 @@ mod tests {
         assert!(
             gone.value < 1.0 && (300.0..3_000.0).contains(&gone.upper),
             "{gone:?}"
-        );
-    }
-
-    #[test]
-    fn clipped_interval_keeps_its_value() {
-        let turnover = Turnover {
-            came: 100.0,
-            went: 20.0,
-        };
-        let wide = around(500.0, 100.0, 900.0, 1_000.0);
-        assert_eq!(
-            turnover.clip(wide, 450.0),
-            around(500.0, 430.0, 550.0, 1_000.0)
-        );
-        assert_eq!(
-            turnover.clip(wide, 380.0),
-            around(500.0, 360.0, 500.0, 1_000.0)
         );
     }
 }
