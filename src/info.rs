@@ -1,8 +1,11 @@
 //! Parses the text of INFO into fields and records. It does not interpret fields. Pure.
 
+mod index;
+
 use memchr::{memchr, memchr2, memrchr};
 
 use crate::number::to_float;
+use index::Index;
 
 /// A `name:value` line of INFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,44 +94,6 @@ struct FieldLine {
     section: TextRange,
     name: TextRange,
     value: TextRange,
-}
-
-/// A hash table of positions in a list: one more than the position, or 0 if a place is free. Names of
-/// fields are few and come from the server, so a simple hash is enough.
-#[derive(Clone, Debug, Default)]
-struct Index(Vec<u32>);
-
-impl Index {
-    /// Builds the table of a list of names.
-    fn new<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Self {
-        let mut index = Self(vec![0; (2 * names.len()).next_power_of_two()]);
-        for (at, name) in names.enumerate() {
-            let free = index.places(name).find(|(_, stored)| *stored == 0);
-            let place = free.and_then(|(place, _)| index.0.get_mut(place));
-            if let (Some(place), Ok(at)) = (place, u32::try_from(at + 1)) {
-                *place = at;
-            }
-        }
-        index
-    }
-
-    /// Yields positions whose names may be this one, in order.
-    fn candidates(&self, name: &str) -> impl Iterator<Item = usize> {
-        let stored = self.places(name).map(|(_, stored)| stored as usize);
-        stored.map_while(|stored| stored.checked_sub(1))
-    }
-
-    fn places(&self, name: &str) -> impl Iterator<Item = (usize, u32)> + use<'_> {
-        let hash = name.bytes().fold(0_usize, |hash, byte| {
-            (hash ^ usize::from(byte)).wrapping_mul(0x0100_0193)
-        });
-        // A power of two, or 0 if there are no names.
-        let mask = self.0.len().wrapping_sub(1);
-        (0..self.0.len()).filter_map(move |step| {
-            let place = hash.wrapping_add(step) & mask;
-            Some((place, *self.0.get(place)?))
-        })
-    }
 }
 
 /// Prefixes of field names that end in a command name or an error code. Both may contain a colon;
@@ -287,7 +252,12 @@ impl Info {
     /// Yields the fields whose names are `prefix` and a number, with that number, and that are not
     /// named by commands or error codes.
     pub fn numbered<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, Field<'s>)> {
-        self.plain.iter().filter_map(move |line| {
+        // Most other names start with another letter.
+        let bytes = self.text.as_bytes();
+        let first = prefix.as_bytes().first();
+        let lines = self.plain.iter();
+        let may_be = lines.filter(move |line| bytes.get(line.name.start as usize) == first);
+        may_be.filter_map(move |line| {
             let number = self.part(line.name).strip_prefix(prefix)?;
             let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
             is_number.then(|| (number, self.field(line)))
