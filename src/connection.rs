@@ -9,6 +9,7 @@ mod dial;
 mod handshake;
 mod identity;
 mod link;
+mod logged;
 mod login;
 mod moves;
 mod pack;

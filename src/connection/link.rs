@@ -96,6 +96,11 @@ impl Link {
         self.whereabouts = whereabouts.clone();
     }
 
+    /// Returns what is remembered about the address.
+    pub(super) const fn whereabouts(&self) -> &Whereabouts {
+        &self.whereabouts
+    }
+
     /// Returns the time that it took to establish the current connection.
     #[must_use]
     pub const fn connect_time(&self) -> Duration {

@@ -177,6 +177,11 @@ impl Session {
                 paired.push((command.ticket, reply));
             }
         }
+        let accepted = paired
+            .iter()
+            .filter(|(_, reply)| reply.refusal().is_none())
+            .map(|(ticket, _)| *ticket);
+        self.link.whereabouts().accept(accepted);
         paired
     }
 
@@ -189,7 +194,8 @@ impl Session {
         let verdict = self
             .rejections
             .record(ticket, !command.words.is_empty(), refusal);
-        if verdict == Verdict::Rejected && !is_known {
+        let is_new = || self.link.whereabouts().reject(ticket, refusal.kind());
+        if verdict == Verdict::Rejected && !is_known && is_new() {
             let (name, code) = (&self.name, &refusal.code);
             if refusal.kind() == ErrorKind::Permission {
                 info!(name, code, permission, "the server rejected a query");

@@ -1,17 +1,20 @@
-//! Remembers across connections where an address leads.
+//! Remembers across connections where an address leads, and what was logged about it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
+use super::logged::LoggedRejections;
 use super::moves::Moves;
 use super::role::PrimarySearch;
 use crate::config::Address;
+use crate::query::Ticket;
+use crate::reply::ErrorKind;
 
-/// The memory of one user of an address: whether the host name still leads to the connected server, and
-/// the search for a primary to which it no longer leads. Pass the same value for each connection that
-/// replaces another one. Clones share it.
+/// The memory of one user of an address: whether the host name still leads to the connected server, the
+/// search for a primary to which it no longer leads, and the logged rejections. Pass the same value for
+/// each connection that replaces another one. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Whereabouts(Arc<Mutex<AddressMemory>>);
 
@@ -19,6 +22,7 @@ pub struct Whereabouts(Arc<Mutex<AddressMemory>>);
 struct AddressMemory {
     moves: Moves,
     search: PrimarySearch,
+    logged: LoggedRejections,
 }
 
 impl Whereabouts {
@@ -36,6 +40,21 @@ impl Whereabouts {
     /// Records whether the server is a primary. Returns whether another connection may lead to one.
     pub(super) fn observe(&self, is_primary: bool, now: Instant) -> bool {
         self.memory().search.observe(is_primary, now)
+    }
+
+    /// Records a rejected query. Returns whether it must be logged.
+    pub(super) fn reject(&self, ticket: Ticket, kind: ErrorKind) -> bool {
+        self.memory().logged.record(ticket, kind)
+    }
+
+    /// Records the queries that the server accepts.
+    pub(super) fn accept(&self, accepted: impl Iterator<Item = Ticket>) {
+        let logged = &mut self.memory().logged;
+        // Nearly always.
+        if logged.is_empty() {
+            return;
+        }
+        accepted.for_each(|ticket| logged.accept(ticket));
     }
 
     fn memory(&self) -> MutexGuard<'_, AddressMemory> {

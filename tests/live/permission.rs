@@ -118,6 +118,28 @@ fn denied_commands_fail_only_their_collectors() {
 }
 
 #[test]
+fn denied_info_is_logged_once_until_it_is_permitted() {
+    let (server, launch) = restricted(&["+@all", "-info"], "300ms");
+    let exporter = launch.start();
+    let failures = |page: &Page| page.value("redis_exporter_polls_total", &[]);
+    let logged = || {
+        let log = exporter.log();
+        let lines = log.lines().filter(|line| line.contains("permission=+info"));
+        let lines = lines.filter(|line| line.contains("the server rejected a query"));
+        lines.count()
+    };
+    exporter.until("failed polls", |page| failures(page) >= 6.0);
+    assert_eq!(logged(), 1, "{}", exporter.log());
+    server.ask(&["ACL", "SETUSER", "watcher", "+info"]);
+    exporter.until("the permission", Page::is_up);
+    server.ask(&["ACL", "SETUSER", "watcher", "-info"]);
+    exporter.until("the denial", |page| !page.is_up());
+    let polls = failures(&exporter.page());
+    exporter.until("failed polls", |page| failures(page) >= polls + 4.0);
+    assert_eq!(logged(), 2, "{}", exporter.log());
+}
+
+#[test]
 fn documented_rules_suffice_for_every_collector() {
     // The rules in docs/guides/permissions.md.
     let mut rules = vec![
