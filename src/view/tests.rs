@@ -371,6 +371,25 @@ Rejected by the server, and not sent again over this connection:
 }
 
 #[test]
+fn sweep_that_retries_after_an_outage_is_no_problem() {
+    let swept = Made::default().with("redis_exporter_sweep_success", &[], 0.0);
+    let (swept, poll) = (swept.done(), poll(healthy().done(), None));
+    let found = |failed_at: Option<f64>| {
+        let mut history = LastHour::default();
+        if let Some(at) = failed_at {
+            history.record_failure(at);
+        }
+        Card::of(&seen("a", Some(&poll), Some(&swept), &history)).problems
+    };
+    assert!(found(Some(NOW - 74.0)).is_empty());
+    for failed_at in [None, Some(NOW - 76.0)] {
+        let problems = found(failed_at);
+        assert_eq!(problems[0].alert, "RedisExporterSweepFailing");
+        assert!(problems[0].text.contains("is retried"), "{problems:?}");
+    }
+}
+
+#[test]
 fn old_pass_is_no_problem_in_the_hour_after_an_outage() {
     let scanned = Made::default()
         .with(

@@ -43,8 +43,10 @@ pub(super) const CONDITIONS: &[Condition] = &[
         },
     ),
     warning("RedisExporterSweepFailing", NONE, |seen, _| {
-        let is_meant = is_failing(seen) && !is_only_denied(seen);
-        is_meant.then(|| "The exporter cannot scan the keys. Its log has the reason.".to_owned())
+        // After an outage, the sweep works again with its next attempt.
+        let was_up = !seen.history.failed_within(RETRY_MAX, seen.now);
+        let is_meant = is_failing(seen) && was_up && !is_only_denied(seen);
+        is_meant.then(|| "The key scan fails and is retried. The log has the reason.".to_owned())
     }),
     info("RedisExporterSweepFailing", NONE, |seen, _| {
         let is_denied = is_failing(seen) && is_only_denied(seen);
@@ -83,6 +85,10 @@ pub(super) const CONDITIONS: &[Condition] = &[
         },
     ),
 ];
+
+/// Seconds after a failed poll within which the sweep tries again at the latest, with a margin for the
+/// attempt.
+const RETRY_MAX: f64 = 75.0;
 
 fn is_failing(seen: &Seen<'_>) -> bool {
     seen.swept("redis_exporter_sweep_success") == Some(0.0)

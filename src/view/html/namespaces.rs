@@ -51,7 +51,7 @@ pub(super) fn namespaces(html: &mut Html, model: &TargetDetail) {
 fn nothing(model: &TargetDetail) -> &'static str {
     match model.sweep.is_running {
         Some(true) => "No key was found yet.",
-        Some(false) => "The exporter cannot scan the keys.",
+        Some(false) => "The last key scan failed and will be retried.",
         None => "The sweep is off or has not started yet, so nothing is known about the keys.",
     }
 }
