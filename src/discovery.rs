@@ -18,12 +18,14 @@ mod group;
 pub(crate) mod groups;
 mod http;
 mod merge;
+mod refused;
 mod report;
 mod requests;
 mod shard;
 
 pub use error::SourceError;
-pub use merge::{Lists, SourceTally, WatchedTarget, merge};
+pub use merge::{Lists, Merged, SourceTally, WatchedTarget, merge};
+pub use refused::RefusedServers;
 pub use report::{Reporter, forget, show};
 
 use crate::config::{Config, Endpoint, SourceKind, TargetSource};
@@ -42,8 +44,8 @@ pub struct Listing {
     pub source: String,
     /// Its servers.
     pub servers: Vec<ListedServer>,
-    /// Number of entries that are not the address of a server, or that may not be polled.
-    pub refused: usize,
+    /// Entries that are not the address of a server, or that may not be polled.
+    pub refused: RefusedServers,
 }
 
 /// A server that a source names.
@@ -205,19 +207,37 @@ async fn read_once(source: &TargetSource) -> Result<Listing, SourceError> {
     }
 }
 
+/// The targets of a configuration, and what its sources report, each with the name of the source.
+#[derive(Debug)]
+pub struct CurrentTargets {
+    /// The targets.
+    pub watched: Vec<WatchedTarget>,
+    /// The errors of sources.
+    pub problems: Vec<(String, SourceError)>,
+    /// The refused entries of the sources that have some.
+    pub refused: Vec<(String, RefusedServers)>,
+}
+
 /// Returns all targets of a configuration: those that it names, and those that its sources name now.
-/// Also returns the errors of sources, each with the name of the source.
-pub async fn targets_now(config: &Config) -> (Vec<WatchedTarget>, Vec<(String, SourceError)>) {
-    let (mut lists, mut errors) = (Lists::new(), Vec::new());
+pub async fn targets_now(config: &Config) -> CurrentTargets {
+    let (mut lists, mut problems) = (Lists::new(), Vec::new());
     for source in &config.sources {
         match read_once(source).await {
             Ok(list) => {
                 lists.insert(source.name.clone(), list);
             }
-            Err(error) => errors.push((source.name.clone(), error)),
+            Err(error) => problems.push((source.name.clone(), error)),
         }
     }
-    (merge(config, &lists).targets, errors)
+    let Merged { targets, tallies } = merge(config, &lists);
+    let refused = tallies
+        .into_iter()
+        .map(|(name, tally)| (name, tally.refused));
+    CurrentTargets {
+        watched: targets,
+        problems,
+        refused: refused.filter(|(_, refused)| refused.count() > 0).collect(),
+    }
 }
 
 /// Waits until a source is read again. The times of many sources spread by themselves.

@@ -17,7 +17,7 @@ use super::palette::{Palette, TextMeaning, width_of};
 use crate::access_rule;
 use crate::collector::{Collector, Replies};
 use crate::config::{Config, Credential, SourceKind, Target, credential_for, doubts};
-use crate::discovery::{SourceError, WatchedTarget, targets_now};
+use crate::discovery::{CurrentTargets, targets_now};
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::sweep::{self, Examined as SweepExamined};
@@ -46,13 +46,13 @@ const LONG_PASS: Duration = Duration::from_secs(30 * 60);
 ///
 /// Returns an error if the report cannot be written.
 pub async fn run(config: &Config, palette: Palette, out: &mut impl Write) -> io::Result<bool> {
-    let (watched, problems) = targets_now(config).await;
-    let count = watched.len();
+    let current = targets_now(config).await;
+    let count = current.watched.len();
     let style = ReportStyle::new(palette, width_of(&io::stdout()));
-    let text = introduction(config, &watched, &problems, style);
+    let text = introduction(config, &current, style);
     out.write_all(text.as_bytes())?;
     let turns = Arc::new(Semaphore::new(AT_ONCE));
-    let checks = watched.into_iter().map(|watched| {
+    let checks = current.watched.into_iter().map(|watched| {
         let (target, turns) = (watched.target, Arc::clone(&turns));
         let credentials = Arc::clone(&config.credentials);
         let name = target.name.clone();
@@ -74,20 +74,21 @@ pub async fn run(config: &Config, palette: Palette, out: &mut impl Write) -> io:
         faulty += usize::from(!report.all_works);
         sentences.extend(report.sentences());
     }
-    let all_work = problems.is_empty() && faulty == 0;
-    let verdict = verdict(&sentences, (count, faulty, problems.len()), style);
+    let sources = current.problems.len();
+    let all_work = sources == 0 && faulty == 0;
+    let verdict = verdict(&sentences, (count, faulty, sources), style);
     out.write_all(verdict.as_bytes())?;
     out.flush()?;
     Ok(all_work)
 }
 
 /// Returns what is known about the configuration before any server is examined.
-fn introduction(
-    config: &Config,
-    watched: &[WatchedTarget],
-    problems: &[(String, SourceError)],
-    style: ReportStyle,
-) -> String {
+fn introduction(config: &Config, current: &CurrentTargets, style: ReportStyle) -> String {
+    let CurrentTargets {
+        watched,
+        problems,
+        refused,
+    } = current;
     let targets = whole_counted(watched.len() as u64, "target", "targets");
     let mut text = format!("configuration: valid, {targets}\n");
     let mut add = |meaning, line: fmt::Arguments<'_>| {
@@ -108,6 +109,14 @@ fn introduction(
             TextMeaning::Wrong,
             format_args!("  source {source} does not work: {problem}"),
         );
+    }
+    for (source, refused) in refused {
+        for text in refused.texts() {
+            add(
+                TextMeaning::Warning,
+                format_args!("  source {source}: refused: {text}"),
+            );
+        }
     }
     let channels = watched.first();
     let channels = channels.map_or(&[][..], |one| &*one.target.options.channels);

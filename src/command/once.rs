@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::clock;
 use crate::config::{Config, Target};
-use crate::discovery::{WatchedTarget, targets_now};
+use crate::discovery::{CurrentTargets, WatchedTarget, targets_now};
 use crate::encode::{SharedLabels, encode};
 use crate::failure::{Failure, Reason};
 use crate::metric::Snapshot;
@@ -18,10 +18,23 @@ use crate::telemetry::Telemetry;
 ///
 /// Returns an error if the page cannot be written.
 pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -> io::Result<bool> {
-    let (targets, errors) = targets_now(config).await;
-    let mut all_up = errors.is_empty();
-    for (source, problem) in errors {
+    let CurrentTargets {
+        watched: targets,
+        problems,
+        refused,
+    } = targets_now(config).await;
+    let mut all_up = problems.is_empty();
+    for (source, problem) in problems {
         tracing::error!(source, %problem, "a source of targets failed");
+    }
+    for (source, refused) in refused {
+        let entries: Vec<_> = refused.texts().collect();
+        let refused_entries = entries.join(", ");
+        tracing::warn!(
+            source,
+            refused_entries,
+            "not all servers of a source are targets"
+        );
     }
     let polls: Vec<_> = targets
         .iter()

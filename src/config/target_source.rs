@@ -20,6 +20,7 @@ use super::label_name::{LabelName, check_labels};
 use super::password_file;
 use super::problem::{Invalid, Place};
 use super::reader::{LevelReader, items_of};
+use super::refused_entry::RefusedEntry;
 use super::row::SOURCES;
 use super::target::{Target, target};
 use super::tls::Tls;
@@ -69,10 +70,6 @@ pub enum SourceKind {
     Requests(Arc<AllowedAddresses>),
 }
 
-/// An entry of a list that is not the address of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RefusedEntry;
-
 impl TargetSource {
     /// Returns how to connect to a server that the source names, such as `host:6379` or a URL.
     ///
@@ -80,18 +77,25 @@ impl TargetSource {
     ///
     /// The text is not an address, or contains credentials: only the configuration has those.
     pub fn endpoint(&self, text: &str) -> Result<Endpoint, RefusedEntry> {
-        let url = url::parse(text).map_err(|_| RefusedEntry)?;
-        let is_plain = url.username.is_none() && url.password.is_none() && !url.skip_verify;
+        let refused = |what, remedy| RefusedEntry::of(text, Invalid::new(what, remedy));
+        let url = url::parse(text).map_err(|invalid| RefusedEntry::of(text, invalid))?;
         let Url {
             address, database, ..
         } = url;
         let Address::Tcp { host, port, tls } = address else {
-            return Err(RefusedEntry);
+            return Err(refused("is a Unix socket", "write host:port"));
         };
+        if url.username.is_some() || url.password.is_some() {
+            let remedy = "remove them, and set them in `credentials` of the configuration";
+            return Err(refused("contains a user or password", remedy));
+        }
+        if url.skip_verify {
+            let remedy = "remove that, and set `tls.insecure_skip_verify` of the source";
+            return Err(refused("accepts any certificate", remedy));
+        }
         let has_scheme = text.contains("://");
         let default_tls = self.template.endpoint.address.has_tls();
         let tls = if has_scheme { tls } else { tls || default_tls };
-        is_plain.then_some(()).ok_or(RefusedEntry)?;
         Ok(self.endpoint_at(Address::Tcp { host, port, tls }, database))
     }
 

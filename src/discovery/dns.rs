@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::error::{NameError, SourceError};
-use super::{ListedServer, Listing, Reporter, pause};
+use super::{ListedServer, Listing, RefusedServers, Reporter, pause};
 use crate::config::{Address, DnsName, DnsRecords, TargetSource};
 use crate::connection::resolve;
 use crate::topology::HostPort;
@@ -25,10 +25,14 @@ pub(super) async fn run(source: &TargetSource, name: &DnsName, mut reporter: Rep
 
 /// Reads the records once.
 pub(super) async fn read(source: &TargetSource, name: &DnsName) -> Result<Listing, SourceError> {
-    let (found, refused) = match name.records {
+    let (found, unusable) = match name.records {
         DnsRecords::Srv => srv::lookup(&name.host).await?,
         records => (addresses(name, records).await?, 0),
     };
+    let mut refused = RefusedServers::default();
+    for _ in 0..unusable {
+        refused.record(&"an SRV record has no usable host name or port; change it");
+    }
     let tls = source.template.endpoint.address.has_tls();
     let servers = found.into_iter().map(|HostPort { host, port }| {
         let address = Address::Tcp { host, port, tls };

@@ -4,8 +4,8 @@
 //! accepted them. Each query has a connection of its own, which is closed afterwards.
 
 mod failovers;
-mod first_failure;
 mod members;
+mod seed_failures;
 mod sentinel_view;
 mod sentinels;
 mod view;
@@ -24,8 +24,8 @@ use crate::topology::cluster::{Authority, KnownShards};
 use crate::topology::settled::Settled;
 use crate::topology::swept::SweptMembers;
 use failovers::FailoverFeed;
-use first_failure::FirstFailure;
 use members::{listing, may_be_dialed, take};
+use seed_failures::SeedFailures;
 use sentinels::Sentinels;
 use view::{DetailCommand, view};
 
@@ -196,7 +196,7 @@ async fn query_in_turn(
     known: &mut Knowledge,
 ) -> Result<Vec<TopologyMember>, Failure> {
     let mut best: Option<(Authority, Vec<TopologyMember>, &Endpoint)> = None;
-    let mut failures = FirstFailure::default();
+    let mut failures = SeedFailures::default();
     let spares = spares(source, discover, known);
     let contacts = discover.seeds.iter().chain(&spares).enumerate();
     for (at, contact) in contacts {
@@ -212,7 +212,7 @@ async fn query_in_turn(
                     break;
                 }
             }
-            Err(failure) => failures.record(contact, failure),
+            Err(failure) => failures.record(contact, is_seed, failure),
         }
     }
     let Some((authority, members, contact)) = best else {

@@ -18,7 +18,7 @@ pub(crate) fn listing<'a>(
         let labels: Arc<[_]> = labels(source, &group.labels).into();
         for text in &group.targets {
             match source.endpoint(text) {
-                Err(_) => listing.refused += 1,
+                Err(refused) => listing.refused.record(&refused),
                 Ok(endpoint) => listing.servers.push(ListedServer {
                     name: format!("{}/{}", source.name, endpoint.address.default_name()),
                     endpoint,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::{Listing, shard};
+use super::{Listing, RefusedServers, shard};
 use crate::config::{Config, Target};
 use crate::publish::Attributes;
 
@@ -33,12 +33,12 @@ impl From<Arc<Target>> for WatchedTarget {
 }
 
 /// What became of the servers of a source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceTally {
     /// Targets.
     pub watched: usize,
     /// Entries that are not the address of a server, or that may not be polled.
-    pub refused: usize,
+    pub refused: RefusedServers,
     /// Servers with the name of an earlier target.
     pub duplicate: usize,
     /// Servers beyond the maximum number of targets.
@@ -51,7 +51,7 @@ impl SourceTally {
     /// Returns the number of servers that no process watches.
     #[must_use]
     pub const fn left_out(&self) -> usize {
-        self.refused + self.duplicate + self.over_limit
+        self.refused.count() + self.duplicate + self.over_limit
     }
 
     /// Yields the number of servers in each state, with the label value of the state.
@@ -59,7 +59,7 @@ impl SourceTally {
     pub const fn states(&self) -> [(&'static str, usize); 5] {
         [
             ("watched", self.watched),
-            ("refused", self.refused),
+            ("refused", self.refused.count()),
             ("duplicate", self.duplicate),
             ("over_limit", self.over_limit),
             ("other_shard", self.other_shard),
@@ -93,7 +93,7 @@ pub fn merge(config: &Config, lists: &Lists) -> Merged {
             continue;
         };
         let mut tally = SourceTally {
-            refused: list.refused,
+            refused: list.refused.clone(),
             ..SourceTally::default()
         };
         for server in &list.servers {
@@ -138,11 +138,13 @@ mod tests {
                 is_swept: true,
                 on_failure: None,
             };
-            let listing = Listing {
+            let mut listing = Listing {
                 source: source.name.clone(),
                 servers: names.iter().map(server).collect(),
-                refused: 2,
+                refused: RefusedServers::default(),
             };
+            listing.refused.record(&"a");
+            listing.refused.record(&"b");
             (source.name.clone(), listing)
         };
         servers.iter().map(listing).collect()

@@ -60,16 +60,19 @@ impl Reporter {
         self.send(listing).await;
     }
 
-    /// Records a failure. The last list stays in effect. Logs each new error once.
+    /// Records a failure. The last list stays in effect, if there is one. Logs each new error once.
     pub fn fail(&mut self, error: &SourceError) {
         self.telemetry.set(SUCCESS, [&self.source], 0.0);
         let problem = error.to_string();
         if self.problem.as_ref() != Some(&problem) {
             let source = &self.source;
-            warn!(
-                source,
-                problem, "a source of targets failed; its last list stays in effect"
-            );
+            if self.last.is_some() {
+                let text = "a source of targets failed; its last list stays in effect";
+                warn!(source, problem, "{text}");
+            } else {
+                let text = "a source of targets failed; no list was read from it yet";
+                warn!(source, problem, "{text}");
+            }
             self.problem = Some(problem);
         }
         if self.last.is_none() {
@@ -126,15 +129,24 @@ pub fn show(
         telemetry.set(TARGETS, [source, state], length(count));
     }
     let SourceTally {
-        refused,
         duplicate,
         over_limit,
         ..
     } = *tally;
-    if tally.left_out() > 0 && before.is_none_or(|before| before.left_out() != tally.left_out()) {
+    let is_same = |before: &SourceTally| {
+        before.left_out() == tally.left_out() && before.refused == tally.refused
+    };
+    if tally.left_out() > 0 && !before.is_some_and(is_same) {
+        let refused = tally.refused.count();
+        let entries: Vec<_> = tally.refused.texts().collect();
+        let refused_entries = entries.join(", ");
         warn!(
             source,
-            refused, duplicate, over_limit, "not all servers of a source are targets"
+            refused,
+            duplicate,
+            over_limit,
+            refused_entries,
+            "not all servers of a source are targets"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{ListedServer, Listing, Reporter};
+use super::{ListedServer, Listing, RefusedServers, Reporter};
 use crate::config::{Address, TargetSource};
 use crate::requested::Requested;
 
@@ -35,7 +35,7 @@ pub(super) fn listing(source: &TargetSource, addresses: Vec<Address>) -> Listing
     Listing {
         source: source.name.clone(),
         servers: addresses.into_iter().map(server).collect(),
-        refused: 0,
+        refused: RefusedServers::default(),
     }
 }
 

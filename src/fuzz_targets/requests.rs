@@ -72,7 +72,7 @@ pub fn target_list(data: &[u8]) {
         };
         let count: usize = groups.iter().map(|group| group.targets.len()).sum();
         let listing = listing(&SOURCE, groups.iter());
-        assert_eq!(listing.servers.len() + listing.refused, count);
+        assert_eq!(listing.servers.len() + listing.refused.count(), count);
         for server in &listing.servers {
             let is_declared = server.labels.iter().all(|(name, _)| name == "env");
             assert!(is_declared, "{:?}", server.labels);

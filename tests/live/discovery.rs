@@ -112,6 +112,39 @@ fn broken_file_keeps_its_targets_and_is_reported_once() {
 }
 
 #[test]
+fn refused_entries_and_a_missing_file_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("targets.json");
+    let logged = |exporter: &Exporter, text: &str| {
+        until(LONG, text, || {
+            let log = exporter.log();
+            let line = log.lines().find(|line| line.contains(text));
+            line.map(str::to_owned)
+        })
+    };
+    let exporter = Launch::configured(&configuration(&file)).start();
+    let line = logged(&exporter, "a source of targets failed");
+    assert!(line.contains("no list was read from it yet"), "{line}");
+    let entries = ["redis://someone:hunter2@127.0.0.1:7211", "bad host"];
+    replace(&file, &listed(&entries.map(str::to_owned)));
+    let line = logged(&exporter, "not all servers of a source are targets");
+    let checked = Launch::configured(&configuration(&file))
+        .flag("check")
+        .run();
+    for part in [
+        "`redis://127.0.0.1:7211` contains a user or password; remove them",
+        "`bad host` ",
+    ] {
+        assert!(line.contains(part), "{line}");
+        assert!(checked.stdout.contains(part), "{}", checked.stdout);
+    }
+    for secret in ["someone", "hunter2"] {
+        assert!(!exporter.log().contains(secret), "{}", exporter.log());
+        assert!(!checked.stdout.contains(secret), "{}", checked.stdout);
+    }
+}
+
+#[test]
 fn reload_keeps_the_targets_of_unchanged_sources() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("targets.json");

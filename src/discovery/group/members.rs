@@ -123,7 +123,11 @@ pub(super) fn listing(source: &TargetSource, discover: &Discover, known: &Knowle
     for member in polled(discover, known) {
         let endpoint = endpoint(source, discover, known, &member.at, &member.node_id);
         if !may_be_dialed(&endpoint) {
-            listing.refused += 1;
+            let text = format!(
+                "{} is a member that `discover.allow` does not permit; add it there",
+                member.at
+            );
+            listing.refused.record(&text);
             continue;
         }
         // Primaries with different names have nothing to do with each other.

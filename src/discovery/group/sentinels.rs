@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::sentinel_view::{DeniedCommands, SentinelQuery, SentinelView};
-use super::{DENIED_INTERVALS, FirstFailure, Knowledge, spares};
+use super::{DENIED_INTERVALS, Knowledge, SeedFailures, spares};
 use crate::config::{Address, Discover, Endpoint, TargetSource};
 use crate::failure::{Failure, Reason};
 use crate::topology::monitored::MonitoredGroups;
@@ -37,7 +37,7 @@ pub(super) struct Sentinels {
 #[derive(Debug, Default)]
 struct SentinelRound {
     views: Vec<(Endpoint, SentinelView)>,
-    failures: FirstFailure,
+    failures: SeedFailures,
     queried: BTreeSet<String>,
 }
 
@@ -201,7 +201,7 @@ fn absorb(
             }
             Some(Err(failure)) => {
                 let reason = failure.reason;
-                round.failures.record(&contact, failure);
+                round.failures.record(&contact, is_seed, failure);
                 Some(reason)
             }
             None => None,
