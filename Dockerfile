@@ -1,5 +1,5 @@
 # A static binary, also under the name that it has in the image of redis_exporter, the root
-# certificates and nothing else.
+# certificates and the licenses.
 #
 #   docker build -t redis-namespace-exporter .
 #   docker run -p 9121:9121 -e REDIS_URL=redis://user:pass@host:6379/0 redis-namespace-exporter
@@ -37,6 +37,12 @@ RUN touch src/main.rs src/lib.rs \
     && cp "target/$(uname -m)-unknown-linux-gnu/release/redis-namespace-exporter" /image/ \
     && ln -s redis-namespace-exporter /image/redis_exporter \
     && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/
+
+# The licenses of the program, and of the crates that are linked into it.
+COPY LICENSE ./
+COPY scripts/third-party-licenses ./scripts/third-party-licenses
+RUN scripts/third-party-licenses "$(uname -m)-unknown-linux-gnu" > /image/THIRD-PARTY-LICENSES.txt \
+    && cp LICENSE /image/
 
 FROM scratch
 COPY --from=build /image/ /
