@@ -2,13 +2,28 @@
 
 use std::io::{self, Write as _};
 
-use clap::CommandFactory as _;
+use clap::builder::PossibleValuesParser;
+use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 
 use crate::config::arguments::Arguments;
 
 /// The name of the program, to which shells attach the completions.
 const PROGRAM: &str = "redis-namespace-exporter";
+
+/// The name of the program in the script for bash. `clap_complete` writes labels of subcommands that
+/// never match if the name has a hyphen.
+const NAME_IN_BASH: &str = "redis_namespace_exporter";
+
+/// The words that flags accept, which `--help` names in sentences.
+const WORDS: [(&str, &[&str]); 6] = [
+    ("log-level", &["error", "warn", "info", "debug", "trace"]),
+    ("log-format", &["text", "json"]),
+    ("series", &["compact", "full"]),
+    ("sweep.events", &["off", "listen", "configure"]),
+    ("sweep.misses", &["off", "listen", "configure"]),
+    ("keys.values", &["off", "number", "text"]),
+];
 
 /// The last section of each page.
 const EXIT_STATUS: &str = "\
@@ -30,9 +45,24 @@ The configuration is invalid.
 /// Returns the completions for a shell, which reads them as a script.
 #[must_use]
 pub fn completions(shell: Shell) -> Vec<u8> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), PROGRAM, &mut script);
-    script
+    let (mut script, mut program) = (Vec::new(), with_words(Arguments::command()));
+    if shell != Shell::Bash {
+        clap_complete::generate(shell, &mut program, PROGRAM, &mut script);
+        return script;
+    }
+    clap_complete::generate(shell, &mut program, NAME_IN_BASH, &mut script);
+    let registered = |name: &str| format!(" -o default {name}\n");
+    let script = String::from_utf8_lossy(&script);
+    let script = script.replace(&registered(NAME_IN_BASH), &registered(PROGRAM));
+    script.into_bytes()
+}
+
+/// Adds the words that flags accept, so that shells offer them instead of names of files.
+fn with_words(program: Command) -> Command {
+    WORDS.iter().fold(program, |program, (flag, words)| {
+        let words = PossibleValuesParser::new(words.iter().copied());
+        program.mut_arg(flag, |argument| argument.value_parser(words))
+    })
 }
 
 /// Returns the manual page of the program or of one of its commands, in the format of man.
@@ -73,11 +103,13 @@ fn synopsis(usage: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
+    use std::process::Command as Process;
 
     use clap::ValueEnum as _;
 
     use super::*;
     use crate::config::arguments::parse_from;
+    use crate::config::rows::ROWS;
 
     fn text(bytes: Vec<u8>) -> String {
         String::from_utf8(bytes).unwrap()
@@ -89,6 +121,60 @@ mod tests {
             let script = text(completions(*shell));
             for word in ["namespaces", "redis.addr", "poll.interval", "full-speed"] {
                 assert!(script.contains(word), "{shell}: {word}");
+            }
+        }
+    }
+
+    /// Returns what bash offers for the last of these words.
+    fn offered(words: &[&str]) -> Vec<String> {
+        let call = "COMP_CWORD=$(($# - 1))\nCOMP_WORDS=(\"$@\")\n\
+            _redis_namespace_exporter \"$1\" \"${!#}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"\n\
+            printf '%s\\n' \"${COMPREPLY[@]}\"\ncomplete -p redis-namespace-exporter >&2\n";
+        let script = text(completions(Shell::Bash)) + call;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), script).unwrap();
+        let mut bash = Process::new("bash");
+        bash.args(["--norc", "--noprofile"]).arg(file.path());
+        bash.arg(PROGRAM);
+        let output = bash.args(words).output().unwrap();
+        let errors = text(output.stderr);
+        assert!(errors.contains("-F _redis_namespace_exporter"), "{errors}");
+        text(output.stdout).lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn bash_completes_flags_and_parts_of_commands() {
+        let flags = offered(&["namespaces", "--co"]);
+        for flag in ["--compare", "--config"] {
+            assert!(flags.iter().any(|word| word == flag), "{flags:?}");
+        }
+        let is_flag = |flag: &String| flag.starts_with("--co");
+        assert!(flags.iter().all(is_flag), "{flags:?}");
+        let parts = offered(&["config", ""]);
+        for part in ["schema", "print", "init"] {
+            assert!(parts.iter().any(|word| word == part), "{parts:?}");
+        }
+        assert_eq!(offered(&["chec"]), ["check"]);
+    }
+
+    #[test]
+    fn bash_completes_the_words_of_a_flag() {
+        for words in [&["--log-level", ""][..], &["check", "--log-level", ""]] {
+            let levels = ["error", "warn", "info", "debug", "trace"];
+            assert_eq!(offered(words), levels, "{words:?}");
+        }
+        assert_eq!(offered(&["--log-format", "j"]), ["json"]);
+    }
+
+    #[test]
+    fn every_word_to_complete_is_accepted() {
+        for row in ROWS.iter().filter(|row| row.takes.word() == "WORD") {
+            let is_row = |(flag, _): &&(&str, &[&str])| *flag == row.flag;
+            let words = WORDS.iter().find(is_row).map(|(_, words)| *words);
+            assert_eq!(words.is_some(), !row.flag.is_empty(), "{}", row.key);
+            for word in words.unwrap_or_default() {
+                assert!(row.check(word).is_ok(), "{}: {word}", row.key);
+                assert!(row.meaning.contains(word), "{}: {word}", row.key);
             }
         }
     }
