@@ -76,7 +76,7 @@ impl Error {
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(report_panic));
-    let status = match parse() {
+    let status = match parse(command::palette::width_of(&io::stdout())) {
         Ok(arguments) => start(arguments),
         Err(exit) => end(&exit),
     };

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::problem::Invalid;
@@ -20,6 +20,12 @@ use super::url;
 
 /// Exit status for wrong flags: `EX_USAGE` of sysexits.
 const WRONG_USAGE: u8 = 64;
+
+/// Width of `--help` in files and pipes, in cells.
+const HELP_WIDTH: usize = 80;
+
+/// Maximum width of `--help` on a terminal, in cells.
+const HELP_WIDTH_MAX: usize = 100;
 
 /// The parsed command line.
 #[derive(Clone, Debug, Default, Parser)]
@@ -270,13 +276,15 @@ pub struct Exit {
     pub text: String,
 }
 
-/// Parses the command line of the process.
+/// Parses the command line of the process. `terminal` is the width of the terminal that `--help`
+/// is printed to, in cells, if any.
 ///
 /// # Errors
 ///
 /// Help or the version is requested, or a flag is wrong.
-pub fn parse() -> Result<Arguments, Exit> {
-    parse_from(std::env::args_os())
+pub fn parse(terminal: Option<usize>) -> Result<Arguments, Exit> {
+    let width = terminal.map_or(HELP_WIDTH, |width| width.min(HELP_WIDTH_MAX));
+    parse_at(std::env::args_os(), width)
 }
 
 /// Parses a command line that starts with the name of the program.
@@ -285,8 +293,16 @@ pub fn parse() -> Result<Arguments, Exit> {
 ///
 /// Help or the version is requested, or a flag is wrong.
 pub fn parse_from<I: IntoIterator<Item = OsString>>(words: I) -> Result<Arguments, Exit> {
+    parse_at(words, HELP_WIDTH)
+}
+
+/// Parses a command line, with `--help` of this width in cells.
+fn parse_at<I: IntoIterator<Item = OsString>>(words: I, width: usize) -> Result<Arguments, Exit> {
     let words = normalized(words);
-    let arguments = Arguments::try_parse_from(&words).map_err(|error| Exit {
+    let command = Arguments::command().term_width(width);
+    let matches = command.try_get_matches_from(&words);
+    let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = arguments.map_err(|error| Exit {
         status: if error.use_stderr() { WRONG_USAGE } else { 0 },
         text: without_secrets(without_value(error).to_string(), &words),
     })?;
@@ -390,6 +406,23 @@ mod tests {
             let (first, rest) = help.split_once("\nExporter options:\n").unwrap();
             assert!(first.contains(own) && !rest.contains(own), "{help}");
             assert!(rest.contains("--poll.interval"), "{help}");
+        }
+    }
+
+    #[test]
+    fn help_fits_into_its_width() {
+        let program = Arguments::command();
+        let commands = program.get_subcommands().map(clap::Command::get_name);
+        let parts = ["schema", "print", "init"].map(|part| vec!["config", part]);
+        let commands = commands.map(|name| vec![name]).chain(parts);
+        for command in commands.chain([Vec::new()]) {
+            for width in [HELP_WIDTH, HELP_WIDTH_MAX] {
+                let words = [&["program"], &*command, &["--help"]].concat();
+                let help = parse_at(words.into_iter().map(OsString::from), width);
+                let help = help.unwrap_err().text;
+                let wide: Vec<_> = help.lines().filter(|line| line.len() > width).collect();
+                assert!(wide.is_empty(), "{command:?}: {wide:#?}");
+            }
         }
     }
 
