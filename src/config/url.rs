@@ -15,6 +15,9 @@ use super::unit;
 mod connection_string;
 mod query;
 mod several;
+mod user_info;
+
+use user_info::parse_user_info;
 
 use query::UrlQuery;
 
@@ -332,16 +335,6 @@ fn parse_database(text: &str) -> Result<u32, Invalid> {
             "write the database as /0 or ?db=0, or remove the path",
         )
     })
-}
-
-fn parse_user_info(text: &str) -> Result<(Option<String>, Option<Secret>), Invalid> {
-    let (username, password) = text.split_once(':').unwrap_or((text, ""));
-    let username = decode(username)?;
-    let password = decode(password)?;
-    Ok((
-        (!username.is_empty()).then_some(username),
-        (!password.is_empty()).then(|| Secret::new(password)),
-    ))
 }
 
 /// Percent-decodes a text. A `%` without two hexadecimal digits is literal, like in browsers and
