@@ -67,6 +67,7 @@ mod top_arguments;
 mod unit;
 mod unknown_key;
 pub(crate) mod url;
+mod usage_error;
 mod web;
 mod web_source;
 mod written_keys;

@@ -6,17 +6,15 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::problem::Invalid;
 use super::redis_exporter::{Flags, normalized};
-use super::rows::ROWS;
 use super::secret::Secret;
 use super::top_arguments::TopArguments;
-use super::unknown_key::is_few_words;
 use super::url;
+use super::usage_error::{without_secrets, without_value};
 
 /// Exit status for wrong flags: `EX_USAGE` of sysexits.
 const WRONG_USAGE: u8 = 64;
@@ -323,72 +321,11 @@ fn check_address(text: &str) -> Result<(), Exit> {
     })
 }
 
-/// Removes the value of a flag from an error, unless its type is harmless: a duration, or one of a
-/// few words.
-///
-/// Any other value may be a secret that was passed to the wrong flag.
-fn without_value(mut error: clap::Error) -> clap::Error {
-    let is_shown = |flag: &str| shown_flags().any(|shown| flag.starts_with(&format!("--{shown} ")));
-    let is_hidden = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) => !is_shown(flag),
-        _ => true,
-    };
-    if error.kind() == ErrorKind::ValueValidation && is_hidden {
-        let value = ContextValue::String("***".to_owned());
-        error.insert(ContextKind::InvalidValue, value);
-    }
-    // An unknown word that resembles no flag and no command may be a misplaced value.
-    if error.get(ContextKind::SuggestedSubcommand).is_some() {
-        return error;
-    }
-    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
-        let is_command = |word: &str| Arguments::command().find_subcommand(word).is_some();
-        // A password can have the form of a flag, such as `-phunter2`.
-        let is_like_known = error.get(ContextKind::SuggestedArg).is_some();
-        let is_stray = |word: &str| match word.strip_prefix('-') {
-            Some(flag) => !is_like_known && !is_few_words(flag.trim_start_matches('-')),
-            None => !is_command(word),
-        };
-        let is_unknown = matches!(
-            error.kind(),
-            ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand
-        );
-        if let Some(ContextValue::String(word)) = error.get(kind)
-            && is_unknown
-            && is_stray(word)
-        {
-            error.insert(kind, ContextValue::String("***".to_owned()));
-        }
-    }
-    error
-}
-
-fn shown_flags() -> impl Iterator<Item = &'static str> {
-    let rows = ROWS.iter().filter(|row| row.is_strict && !row.is_hidden);
-    rows.map(|row| row.flag)
-}
-
-/// Removes words that may contain a password: URLs, and words after a misspelled flag.
-fn without_secrets(mut text: String, words: &[OsString]) -> String {
-    let mut names_secret = false;
-    for word in words.iter().skip(1) {
-        let word = word.to_string_lossy();
-        let (name, value) = word.split_once('=').unwrap_or(("", &word));
-        let is_secret = |name: &str| name.contains("pass") || name.contains("pwd");
-        if !value.is_empty()
-            && (names_secret || is_secret(name) || value.contains('@') || value.contains("://"))
-        {
-            text = text.replace(&*word, "***").replace(value, "***");
-        }
-        names_secret = name.is_empty() && is_secret(value);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::redis_exporter::{Given, OPTIONS};
+    use crate::config::usage_error::shown_flags;
 
     fn parse(words: &[&str]) -> Result<Arguments, Exit> {
         let program = std::iter::once("redis-namespace-exporter");
@@ -604,6 +541,31 @@ mod tests {
             assert!(exit.text.contains(flag), "{words:?}: {}", exit.text);
             assert!(exit.text.contains("'***'"), "{words:?}: {}", exit.text);
             assert!(!exit.text.contains("hunter2"), "{words:?}: {}", exit.text);
+        }
+        for words in [
+            &["--web.listen-address=9121"][..],
+            &["--web.listen-address=0.0.0.0"],
+            &["namespaces", "--largest=5000"],
+            &["namespaces", "--largest", "5000"],
+            &["top", "ftp://x"],
+            &["top", "ftp://x:21/"],
+        ] {
+            let exit = parse(words).unwrap_err();
+            let last = words.last().unwrap();
+            let value = last.split_once('=').map_or(*last, |(_, value)| value);
+            let shown = format!("'{value}'");
+            assert!(exit.text.contains(&shown), "{words:?}: {}", exit.text);
+        }
+        for words in [
+            &["top", "ftp://user7:hunter2@x"][..],
+            &["top", "ftp://x:hunter2"],
+            &["top", "ftp://x?token=hunter2"],
+            &["--redis.password=1234", "--colour"],
+        ] {
+            let exit = parse(words).unwrap_err();
+            for secret in ["hunter2", "1234"] {
+                assert!(!exit.text.contains(secret), "{words:?}: {}", exit.text);
+            }
         }
         for flag in shown_flags() {
             let word = format!("--{flag}=loud");
