@@ -11,6 +11,10 @@ use crate::trace::AccessGrant;
 /// The user of connections without a username.
 const DEFAULT_USER: &str = "default";
 
+/// The warning about rules that replace permissions.
+const WARNING: &str = "It takes all other permissions of the user. Do not use it for a user that \
+                       applications share.";
+
 /// The channels of key events.
 const EVENT_CHANNELS: &str = "&__keyevent@*__:*";
 
@@ -65,6 +69,25 @@ pub fn grant(
     })
 }
 
+/// Returns the command that gives the user of a target what every poll needs. It is for a server whose
+/// INFO is denied: what else the user needs depends on the INFO. It only adds permissions.
+#[must_use]
+pub fn first_grant(target: &Target) -> AccessGrant {
+    let endpoint = &target.endpoint;
+    let name = endpoint.username.as_deref().filter(|name| !name.is_empty());
+    let mut words = vec!["+ping", "+info"];
+    let optional = [
+        (endpoint.database.unwrap_or(0) != 0, "+select"),
+        (endpoint.node.is_some(), "+cluster|myid"),
+    ];
+    words.extend(optional.iter().filter(|(is, _)| *is).map(|(_, word)| *word));
+    AccessGrant {
+        command: set_user(name.unwrap_or(DEFAULT_USER), &[words]),
+        replaces: false,
+        also_at: None,
+    }
+}
+
 /// Returns the command that sets the permissions of a user.
 fn set_user(user: &str, words: &[Vec<&str>]) -> String {
     let words = words.iter().flatten().copied();
@@ -113,17 +136,18 @@ fn granted(
 
 /// Returns how to use the rule: for a user of its own, or for the user of the target.
 #[must_use]
-pub fn how(target: &Target, is_of_user: bool) -> &'static str {
-    match (is_of_user, target.options.scripts.is_empty()) {
-        (false, true) => "a user needs this rule; replace PASSWORD",
-        (false, false) => {
-            "a user needs this rule; replace PASSWORD and add the commands of the scripts"
-        }
-        (true, true) => "the user needs this rule, which keeps the password",
-        (true, false) => {
-            "the user needs this rule, which keeps the password; add the commands of the scripts"
-        }
-    }
+pub fn how(target: &Target, is_of_user: bool) -> String {
+    let start = if is_of_user {
+        "the user needs this rule, which keeps the password"
+    } else {
+        "a user needs this rule; replace PASSWORD"
+    };
+    let scripts = if target.options.scripts.is_empty() {
+        ""
+    } else {
+        "; add the commands of the scripts"
+    };
+    format!("{start}{scripts}. {WARNING}")
 }
 
 /// Returns which keys and channels the user may read.
@@ -398,6 +422,27 @@ mod tests {
         let expected = rule.replace("exporter on >PASSWORD", "watcher");
         assert_eq!((of_user.command, of_user.replaces), (expected, true));
         assert_eq!(grant_of(&target, &server("5.0.14", STANDALONE)), None);
+    }
+
+    #[test]
+    fn first_grant_only_adds_what_polls_need() {
+        let mut target = Target::dead("cache");
+        let first = first_grant(&target);
+        assert_eq!(first.command, "ACL SETUSER default +ping +info");
+        assert!(!first.replaces);
+        target.endpoint.username = Some("watcher".to_owned());
+        target.endpoint.database = Some(2);
+        let expected = "ACL SETUSER watcher +ping +info +select";
+        assert_eq!(first_grant(&target).command, expected);
+    }
+
+    #[test]
+    fn replacing_rules_come_with_a_warning() {
+        for is_of_user in [false, true] {
+            let text = how(&Target::dead("cache"), is_of_user);
+            assert!(text.contains("takes all other permissions"), "{text}");
+            assert!(text.contains("applications share"), "{text}");
+        }
     }
 
     #[test]

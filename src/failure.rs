@@ -159,6 +159,13 @@ impl Failure {
         }
     }
 
+    /// Returns whether the user lacks a permission that every poll needs. The error of protected mode
+    /// has the same reason, but no permission helps.
+    #[must_use]
+    pub fn lacks_permission(&self) -> bool {
+        self.reason == Reason::Denied && self.detail.starts_with("NOPERM")
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn with_remedy(self, remedy: impl Into<Cow<'static, str>>) -> Self {

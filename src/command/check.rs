@@ -3,6 +3,7 @@
 mod canary;
 mod events;
 mod facts;
+mod rules;
 mod target_report;
 
 use std::fmt::{self, Write as _};
@@ -26,6 +27,7 @@ use crate::quantity::whole_counted;
 use crate::query::{Rejected, describe};
 use crate::reply::{ErrorKind, Refusal};
 use facts::ServerFacts;
+use rules::{NeededRule, NeededRules};
 use target_report::{ReportStyle, TargetReport, painted};
 
 /// Number of targets that are checked concurrently.
@@ -65,7 +67,7 @@ pub async fn run(config: &Config, palette: Palette, out: &mut impl Write) -> io:
         });
         (name, check)
     });
-    let (mut faulty, mut sentences) = (0, Vec::new());
+    let (mut faulty, mut sentences, mut rules) = (0, Vec::new(), NeededRules::default());
     for (name, check) in checks.collect::<Vec<_>>() {
         let report = check
             .await
@@ -73,7 +75,11 @@ pub async fn run(config: &Config, palette: Palette, out: &mut impl Write) -> io:
         out.write_all(report.text.as_bytes())?;
         faulty += usize::from(!report.all_works);
         sentences.extend(report.sentences());
+        if let Some(rule) = report.rule {
+            rules.add(&report.name, rule);
+        }
     }
+    out.write_all(rules.text(style).as_bytes())?;
     let sources = current.problems.len();
     let all_work = sources == 0 && faulty == 0;
     let verdict = verdict(&sentences, (count, faulty, sources), style);
@@ -204,6 +210,14 @@ impl TargetReport {
             }
             Err(failure) => {
                 self.failed(&explained(&failure));
+                if failure.lacks_permission() {
+                    self.rule = Some(NeededRule {
+                        how: "the user needs these permissions first; run check again for all \
+                              that the configuration needs"
+                            .to_owned(),
+                        command: access_rule::first_grant(target).command,
+                    });
+                }
             }
         }
     }
@@ -230,14 +244,14 @@ impl TargetReport {
         let rule = of_user
             .map(|grant| grant.command)
             .or_else(|| access_rule::rule(target, replies, collectors, rejected));
-        let Some(rule) = rule else {
-            return;
-        };
         let from = target.sweep.from.as_ref().filter(|_| target.sweep.enabled);
-        let also = from.map_or_else(String::new, |from| format!(", also at {}", from.address));
-        let how = access_rule::how(target, is_of_user);
-        self.line("permissions", format_args!("{how}{also}"));
-        self.verbatim(format_args!("    {rule}"));
+        let also = from.map_or_else(String::new, |from| {
+            format!(" It is also needed at {}.", from.address)
+        });
+        self.rule = rule.map(|command| NeededRule {
+            how: format!("{}{also}", access_rule::how(target, is_of_user)),
+            command,
+        });
     }
 
     fn collectors(&mut self, target: &Target, examined: &ExaminedTarget) {

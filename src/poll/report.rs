@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::{POLL_FAILURES, PollMemory};
+use crate::access_rule;
 use crate::clock;
 use crate::config::Target;
 use crate::failure::{Failure, Reason};
@@ -29,6 +30,13 @@ pub(super) fn publish(
     let mut trace = std::mem::take(&mut memory.trace);
     trace.took = started.elapsed();
     trace.failure = result.as_ref().err().cloned();
+    if trace
+        .failure
+        .as_ref()
+        .is_some_and(Failure::lacks_permission)
+    {
+        trace.grant = Some(access_rule::first_grant(target));
+    }
     let times = PollTiming {
         duration: started.elapsed(),
         ended_at: clock::seconds(polled_at),

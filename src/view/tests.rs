@@ -493,6 +493,14 @@ fn missing_permissions_are_one_command_to_copy() {
         replaces,
         also_at: Some("redis://replica:6379".to_owned()),
     };
+    // A poll that fails for lack of a permission has no list of rejected queries.
+    let mut failed = poll.clone();
+    failed.trace.rejected.clear();
+    failed.failure = Some(Reason::Denied);
+    failed.trace.grant = Some(grant(false));
+    let (html, _) = page(&failed);
+    assert!(html.contains("Missing permissions"), "{html}");
+    assert!(!html.contains("default user"), "{html}");
     for (replaces, text) in [(true, "takes all others"), (false, "only adds permissions")] {
         poll.trace.grant = Some(grant(replaces));
         let (page, json) = page(&poll);

@@ -1,7 +1,5 @@
 //! `check`: the facts about a server, the ACL rule that it prints, and its verdict.
 
-use std::collections::BTreeSet;
-
 use vt100::Color;
 
 use crate::support::cluster::Cluster;
@@ -260,6 +258,36 @@ fn facts_and_verdict_are_worded() {
 }
 
 #[test]
+fn denied_info_gets_a_command_and_one_reason() {
+    let server = RedisServer::start(&[]);
+    server.ask(&["ACL", "SETUSER", "w", "on", ">hunter2", "+ping"]);
+    let text = format!(
+        "targets: [{{ name: cache, url: 'redis://w:hunter2@{}' }}]\n",
+        server.address()
+    );
+    let (code, report) = check(&text);
+    assert_eq!(code, 1, "{report}");
+    assert_eq!(report.matches("NOPERM").count(), 1, "{report}");
+    assert!(report.contains("\n- cache does not work.\n"), "{report}");
+    let command = report.lines().map(str::trim);
+    let command = command.filter(|line| line.starts_with("ACL SETUSER"));
+    let command: Vec<&str> = command.collect();
+    assert_eq!(command, ["ACL SETUSER w +ping +info"], "{report}");
+    let exporter = Launch::configured(&text).start();
+    until(LONG, "the command on the page", || {
+        let page = exporter.get("/targets/cache").text();
+        page.contains(command[0]).then_some(())
+    });
+    let words: Vec<&str> = command[0].split(' ').collect();
+    assert_eq!(server.ask(&words), "OK");
+    let (_, report) = check(&text);
+    assert!(
+        report.contains("\n  info               works\n"),
+        "{report}"
+    );
+}
+
+#[test]
 fn printed_rules_suffice_for_a_discovered_cluster() {
     let cluster = Cluster::start();
     cluster.fill("session", 100);
@@ -273,8 +301,13 @@ fn printed_rules_suffice_for_a_discovered_cluster() {
     let (code, report) = check(&at(""));
     assert_eq!(code, 0, "{report}");
     let lines = report.lines().map(str::trim);
-    let rules: BTreeSet<&str> = lines.filter(|line| line.starts_with(RULE)).collect();
+    // One line for all nodes.
+    let rules: Vec<&str> = lines.filter(|line| line.starts_with(RULE)).collect();
     assert_eq!(rules.len(), 1, "{report}");
+    assert!(
+        report.contains("Do not use it for a user that applications share."),
+        "{report}"
+    );
     for node in &cluster.nodes {
         for rule in &rules {
             assert_eq!(

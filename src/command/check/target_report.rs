@@ -6,6 +6,7 @@ use tokio::task::JoinError;
 
 use super::super::palette::{Palette, TextMeaning};
 use super::super::wrap::wrapped;
+use super::rules::NeededRule;
 use crate::output::plain;
 
 /// Width of the names of parts, with the blanks around them.
@@ -66,10 +67,13 @@ pub(super) struct TargetReport {
     pub(super) all_works: bool,
     /// Notable facts, without the name of the target.
     pub(super) notable: Vec<String>,
-    /// Why nothing is known about the target, without its name.
-    failure: Option<String>,
+    /// Why nothing is known about the target, without its name and without details, which are in its
+    /// block.
+    failure: Option<&'static str>,
     /// The collectors, and parts of the sweep, that do not work.
     faulty: Vec<String>,
+    /// The ACL rule that the target needs, if it is known.
+    pub(super) rule: Option<NeededRule>,
     style: ReportStyle,
 }
 
@@ -82,6 +86,7 @@ impl TargetReport {
             notable: Vec::new(),
             failure: None,
             faulty: Vec::new(),
+            rule: None,
             style,
         }
     }
@@ -93,7 +98,7 @@ impl TargetReport {
         let reason = "was not checked, because of a defect of this program";
         report.text_line(TextMeaning::Wrong, format_args!("  {reason}: {error}"));
         report.all_works = false;
-        report.failure = Some("was not checked.".to_owned());
+        report.failure = Some("was not checked.");
         report.name = name;
         report
     }
@@ -110,12 +115,6 @@ impl TargetReport {
     pub(super) fn text_line(&mut self, meaning: TextMeaning, line: fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{}", painted(self.style, meaning, line, 4));
-    }
-
-    /// Adds a line to copy, which is never wrapped.
-    pub(super) fn verbatim(&mut self, line: fmt::Arguments<'_>) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.text, "{}", plain(&line.to_string()));
     }
 
     fn item(&mut self, meaning: TextMeaning, name: &str, line: fmt::Arguments<'_>) {
@@ -155,7 +154,7 @@ impl TargetReport {
             format_args!("  does not work: {failure}"),
         );
         self.all_works = false;
-        self.failure = Some(format!("does not work: {failure}."));
+        self.failure = Some("does not work.");
     }
 
     /// Returns the sentences about this target.
@@ -237,17 +236,19 @@ mod tests {
     }
 
     #[test]
-    fn lines_fit_into_a_terminal_except_the_rule_to_copy() {
+    fn lines_fit_into_a_terminal() {
         let mut report = filled(ReportStyle::new(Palette::Plain, Some(80)));
         report.line("polls", format_args!("{}", "every 5s, ".repeat(12)));
         report.failed(&"the server is gone ".repeat(9));
-        let (lines, rule) = (report.text.lines().count(), "+ping ".repeat(20));
         let widest = report.text.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(80), "{}", report.text);
         let indented = format!("every 5s,\n{}every 5s,", " ".repeat(NAMES));
         assert!(report.text.contains(&indented), "{}", report.text);
-        report.verbatim(format_args!("    {rule}"));
-        assert_eq!(report.text.lines().count(), lines + 1);
+        // The details are in the block alone.
+        let sentences = report.sentences().map(|(_, sentence)| sentence);
+        let sentences = sentences.collect::<Vec<_>>().join(" ");
+        assert!(sentences.contains("cache does not work."), "{sentences}");
+        assert!(!sentences.contains("gone"), "{sentences}");
     }
 
     #[tokio::test]

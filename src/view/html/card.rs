@@ -152,12 +152,15 @@ fn hidden(html: &mut Html, card: &Card) {
 /// Adds a command to copy that grants missing permissions.
 pub(super) fn permissions(html: &mut Html, grant: &MissingPermissions) {
     html.raw("<p>");
+    let is_default = grant.command.starts_with("ACL SETUSER default ");
     html.raw(if grant.replaces {
         "This command gives the user all permissions that the exporter needs, and takes all \
          others. The password stays. Do not use it for a user that applications share."
-    } else {
+    } else if is_default {
         "The exporter uses the default user, like applications without a username. This \
          command only adds permissions."
+    } else {
+        "Every poll needs these permissions. This command only adds permissions."
     });
     if let Some(address) = &grant.also_at {
         html.wrap(" It is also needed at <bdi>", address, "</bdi>.");

@@ -46,6 +46,12 @@ pub fn detail(model: &TargetDetail, has_probe: bool) -> String {
             keys(html, &model.keys);
             commands(html, &model.commands);
             rejected(html, &model.rejected, model.grant.as_ref());
+        } else if let Some(grant) = &model.grant {
+            // Without INFO, polls fail before any other query.
+            html.raw("<section aria-labelledby=\"grant\">")
+                .raw("<h2 id=\"grant\">Missing permissions</h2>\n");
+            permissions(html, grant);
+            html.raw("</section>\n");
         }
         details(html, card);
         ages(html, model);
