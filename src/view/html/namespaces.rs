@@ -318,12 +318,14 @@ fn violations(html: &mut Html, row: &NamespaceRow) -> bool {
             .wrap("", what, "</span>");
     }
     if violated.count() == 0 && !declared.is_empty() {
-        html.raw("<span class=\"right\">TTLs are as declared</span>");
         let errors = declared.iter().map(|(_, error, _)| *error);
         let largest = errors.fold(0.0, f64::max);
-        if largest >= 0.5 {
-            let keys = counted(largest, "key", "keys");
-            html.wrap("<span class=\"quiet\">except for at most ", keys, "</span>");
+        if largest < 0.5 {
+            html.raw("<span class=\"right\">TTLs are as declared</span>");
+        } else {
+            // The sample has found none.
+            let keys = counted(largest, "violation", "violations");
+            html.wrap("<span class=\"quiet\">at most ", keys, "</span>");
         }
     }
     !declared.is_empty()
