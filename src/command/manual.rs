@@ -154,7 +154,7 @@ mod tests {
         for part in ["schema", "print", "init"] {
             assert!(parts.iter().any(|word| word == part), "{parts:?}");
         }
-        assert_eq!(offered(&["chec"]), ["check"]);
+        assert_eq!(offered(&["heal"]), ["health"]);
     }
 
     #[test]
