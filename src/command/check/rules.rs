@@ -43,8 +43,8 @@ impl NeededRules {
                 more => format!(" and {more} more"),
             };
             let names = first.join(", ");
-            let how = format_args!("{names}{more}: {}", rule.how);
-            let how = style.beside(2, TextMeaning::Neutral, how);
+            let how = format!("{names}{more}: {}", rule.how);
+            let how = style.beside(2, TextMeaning::Neutral, format_args!("{how}"));
             // Writing to a string cannot fail.
             let _ = writeln!(text, "- {how}\n    {}", plain(&rule.command));
         }
