@@ -249,10 +249,11 @@ impl Report {
         self.evicted.get(&place).copied()
     }
 
-    /// Returns the evicted keys of all rows per second, if they are known.
+    /// Returns the evicted keys of all rows per second, if those of each are known.
     #[must_use]
     pub fn eviction_rate_of_all(&self) -> Option<f64> {
-        (!self.evicted.is_empty()).then(|| self.evicted.values().sum())
+        let rates = self.rows.iter().map(|row| self.eviction_rate(row));
+        rates.sum::<Option<f64>>().filter(|_| !self.rows.is_empty())
     }
 
     /// Returns the error of the total memory. Memory that no namespace explains may belong to each of

@@ -456,12 +456,15 @@ Notable:
             "session    2,000   50.0%    3.0 MiB  1.5 KiB       13   1,000      15m–1h       1h  2.0 KiB",
             "websocket  1,000   25.0%  500.0 KiB    512 B      400     500      15m–1h       1h  2.0 KiB",
             "websocket  1,000   25.0%  500.0 KiB    512 B        -     500      15m–1h       1h  2.0 KiB",
-            "total      4,000  100.0%    4.0 MiB  1.0 KiB      413   2,000                       2.0 KiB",
+            "total      4,000  100.0%    4.0 MiB  1.0 KiB        -   2,000                       2.0 KiB",
         ];
         for line in lines {
             assert!(shown.contains(line), "{line}\n{shown}");
         }
         assert!(shown.contains("EVICT/S is the estimated number"), "{shown}");
+        report.evicted.insert((0, "websocket".to_owned()), 0.0);
+        let shown = text(&report, &Layout::PLAIN);
+        assert!(shown.contains("  1.0 KiB      413   2,000"), "{shown}");
     }
 
     #[test]

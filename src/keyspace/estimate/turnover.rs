@@ -52,7 +52,7 @@ impl Turnover {
     /// Bounds the predictions of namespaces that the pass has counted, so that they add up to the number
     /// of keys.
     ///
-    /// Where few keys came or went, a count is more exact than a prediction, in particular for a small
+    /// If few keys came or went, a count is more exact than a prediction, in particular for a small
     /// namespace: it cannot have lost more keys than were counted.
     pub(super) fn bound(self, mut seen: Vec<Counted<'_>>, keys: f64) {
         let all = seen.iter().fold((0.0, 0.0), |(keys, expiring), counted| {
