@@ -54,15 +54,19 @@ struct RequestedAddress {
 #[derive(Debug)]
 pub struct WaitingRequest {
     requested: Requested,
-    name: String,
+    /// The address, unless it was forgotten.
+    held: Option<String>,
 }
 
 impl Drop for WaitingRequest {
     fn drop(&mut self) {
-        if let Some(one) = self.requested.known().asked.get_mut(&self.name) {
+        let mut known = self.requested.known();
+        let held = self.held.as_ref();
+        if let Some(one) = held.and_then(|name| known.asked.get_mut(name)) {
             one.waiting = one.waiting.saturating_sub(1);
             one.last = Instant::now();
         }
+        drop(known);
         // When the address will be forgotten is known from now on.
         self.requested.0.changed.notify_one();
     }
@@ -160,11 +164,16 @@ impl Requested {
     #[must_use]
     pub fn hold(&self, address: &Address) -> WaitingRequest {
         let name = address.to_string();
-        if let Some(one) = self.known().asked.get_mut(&name) {
+        let mut known = self.known();
+        let held = known.asked.get_mut(&name);
+        // It may have been forgotten after it was admitted, because of a reload.
+        let held = held.map(|one| {
             one.waiting += 1;
-        }
+            name
+        });
+        drop(known);
         let requested = self.clone();
-        WaitingRequest { requested, name }
+        WaitingRequest { requested, held }
     }
 
     /// Decides about an address that has not become a target in time. Forgets it if others have taken

@@ -29,7 +29,7 @@ impl fmt::Display for RefusedEntry {
 }
 
 /// Returns a text up to its host and port. Everything that may be a secret is left out: what
-/// precedes the last `@`, parameters, paths, and ports that are not numeric.
+/// precedes the last `@`, parameters, paths, further words, and ports that are not numeric.
 fn without_secrets(text: &str) -> String {
     let text = text.trim();
     let (scheme, rest) = match text.split_once("://") {
@@ -39,7 +39,8 @@ fn without_secrets(text: &str) -> String {
         _ => (String::new(), text),
     };
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-    let end = rest.find(['/', '?', '#', ',', ';', '=', '&']);
+    let is_end = |letter: char| letter.is_whitespace() || "/?#,;=&".contains(letter);
+    let end = rest.find(is_end);
     let host = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
     let host = match host.rsplit_once(':') {
         Some((name, port)) if !port.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -61,7 +62,8 @@ mod tests {
             ("redis://u:pw@127.0.0.1:7211", "redis://127.0.0.1:7211"),
             ("u:p@w@h:1", "h:1"),
             ("redis://u:p/w?x@h", "redis://h"),
-            ("bad host", "bad host"),
+            ("bad host", "bad…"),
+            ("redis-cli -a secret -h host", "redis-cli…"),
             ("h:secret", "h…"),
             ("redis://u:secret", "redis://u…"),
             ("h:1?password=secret", "h:1…"),

@@ -1,5 +1,6 @@
 //! The servers of a list that are refused. Pure.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Maximum number of servers that are named.
@@ -9,17 +10,18 @@ const NAMED_MAX: usize = 5;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RefusedServers {
     count: usize,
-    /// The first ones, each with the reason and the remedy.
-    named: Vec<String>,
+    /// The first ones in the order of the alphabet, each with the reason and the remedy. Some sources
+    /// return their entries in random order.
+    named: BTreeSet<String>,
 }
 
 impl RefusedServers {
     /// Records a refused entry. Equal ones are named once. Its text must not contain credentials.
     pub fn record(&mut self, entry: &impl fmt::Display) {
         self.count += 1;
-        let text = entry.to_string();
-        if self.named.len() < NAMED_MAX && !self.named.contains(&text) {
-            self.named.push(text);
+        self.named.insert(entry.to_string());
+        if self.named.len() > NAMED_MAX {
+            self.named.pop_last();
         }
     }
 
@@ -50,5 +52,10 @@ mod tests {
         let texts: Vec<_> = refused.texts().collect();
         assert_eq!(texts, ["1", "2", "3", "4", "5", "and 2 more"]);
         assert_eq!(refused.count(), 7);
+        let mut reversed = RefusedServers::default();
+        for number in (1..=7).rev() {
+            reversed.record(&number);
+        }
+        assert_eq!(reversed, refused);
     }
 }

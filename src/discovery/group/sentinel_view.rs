@@ -9,7 +9,7 @@ use super::view::{accepted, explain};
 use crate::config::Endpoint;
 use crate::connection::Connection;
 use crate::failure::{Failure, Reason};
-use crate::reply::{Refusal, Reply};
+use crate::reply::{ErrorKind, Refusal, Reply};
 use crate::topology::cluster::Authority;
 use crate::topology::monitored::ReportedGroup;
 use crate::topology::{AddressMap, HostPort, MEMBERS_MAX, ONLY_SHARD, sentinel};
@@ -30,7 +30,7 @@ pub(super) struct SentinelQuery {
     pub primary: Option<String>,
     /// Addresses to use instead of reported ones.
     pub map: AddressMap,
-    /// Commands that a sentinel has rejected, which are not sent again.
+    /// Commands that this sentinel has rejected, which are not sent again.
     pub denied: DeniedCommands,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct SentinelView {
     pub groups: Vec<ReportedGroup>,
     /// The other sentinels, those that are down last.
     pub others: Vec<HostPort>,
-    /// Commands that it, or another one before, has rejected.
+    /// Commands that it has rejected, now or before.
     pub denied: DeniedCommands,
     /// Its address.
     pub peer: Option<IpAddr>,
@@ -83,7 +83,7 @@ impl SentinelQuery {
             let replies = connection.request(&[command], deadline).await?;
             match replies.first().map(|reply| (reply, reply.refusal())) {
                 Some((reply, None)) => view.others = sentinel::others(reply, &self.map),
-                Some((_, Some(refusal))) => view.denied.others = !Refusal::is_passing(refusal),
+                Some((_, Some(refusal))) => view.denied.others = is_permanent(refusal),
                 None => {}
             }
         }
@@ -118,8 +118,7 @@ impl SentinelQuery {
         let authority = match replies.get(1) {
             Some(state) if state.refusal().is_none() => sentinel::authority(state),
             Some(state) => {
-                let is_passing = state.refusal().is_some_and(Refusal::is_passing);
-                view.denied.state = !is_passing;
+                view.denied.state = state.refusal().is_some_and(is_permanent);
                 UNKNOWN
             }
             None => UNKNOWN,
@@ -176,4 +175,13 @@ impl SentinelQuery {
         }
         Ok(groups)
     }
+}
+
+/// Returns whether a sentinel rejects a command each time. Other errors may concern a primary that was
+/// removed in between.
+fn is_permanent(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.kind(),
+        ErrorKind::Permission | ErrorKind::UnknownCommand
+    )
 }

@@ -26,11 +26,21 @@ pub(super) struct Sentinels {
     groups: MonitoredGroups,
     /// The sentinels that others have named, those that are down last.
     named: Vec<HostPort>,
-    denied: DeniedCommands,
+    /// The commands that each sentinel has rejected.
+    denied: BTreeMap<String, DeniedCommands>,
     /// Those that replied last time.
     replied: BTreeSet<String>,
-    /// Those that failed last time, each with the number of queries to leave out.
-    failed: BTreeMap<String, u32>,
+    /// Those that failed last time.
+    failed: BTreeMap<String, FailedSentinel>,
+}
+
+/// A sentinel that failed last time.
+#[derive(Clone, Copy, Debug)]
+struct FailedSentinel {
+    /// Number of queries until one waits for its reply again. It may be too far away for the others.
+    left: u32,
+    /// Whether these queries leave it out.
+    rests: bool,
 }
 
 /// The replies to one query of all sentinels.
@@ -71,7 +81,7 @@ pub(super) async fn query(
         let query = SentinelQuery {
             primary: primary.map(str::to_owned),
             map: discover.map.clone(),
-            denied: known.sentinels.denied,
+            denied: DeniedCommands::default(),
         };
         let timeout = source.template.poll.timeout;
         let results = gather(discover, &known.sentinels, contacts, &query, timeout).await;
@@ -82,6 +92,7 @@ pub(super) async fn query(
     sentinels.replied = names.collect();
     let is_known = |name: &String| resting.contains(name) || round.queried.contains(name);
     sentinels.failed.retain(|name, _| is_known(name));
+    sentinels.denied.retain(|name, _| is_known(name));
     if round.views.is_empty() {
         return Err(round.failures.into_failure());
     }
@@ -111,18 +122,32 @@ fn most_current(round: &SentinelRound, known: &Knowledge) -> Option<Endpoint> {
 impl Sentinels {
     /// Returns those that are to be left out of this query.
     fn take_resting(&mut self) -> BTreeSet<String> {
-        let resting = self.failed.iter_mut().filter(|(_, left)| **left > 0);
-        let resting = resting.map(|(name, left)| {
-            *left -= 1;
-            name.clone()
+        let waiting = self.failed.iter_mut().filter(|(_, failed)| failed.left > 0);
+        let resting = waiting.filter_map(|(name, failed)| {
+            failed.left -= 1;
+            failed.rests.then(|| name.clone())
         });
         resting.collect()
     }
 
     /// Returns whether a query waits for the reply of a sentinel: it replied last time, or it is
-    /// configured and has not failed.
+    /// configured and has not failed, or it failed some queries ago.
     fn is_expected(&self, name: &str, is_seed: bool) -> bool {
-        self.replied.contains(name) || (is_seed && !self.failed.contains_key(name))
+        let failed = self.failed.get(name);
+        self.replied.contains(name) || failed.map_or(is_seed, |failed| failed.left == 0)
+    }
+
+    /// Records that a sentinel failed. Each of the next queries leaves it out if it `rests`.
+    fn record_failure(&mut self, name: String, rests: bool) {
+        let before = self.failed.get(&name).map_or(0, |failed| failed.left);
+        let left = if before > 0 { before } else { DENIED_INTERVALS };
+        self.failed.insert(name, FailedSentinel { left, rests });
+    }
+
+    /// Records the reply of a sentinel, and the commands that it rejects.
+    fn record_reply(&mut self, name: &str, denied: DeniedCommands) {
+        self.failed.remove(name);
+        self.denied.insert(name.to_owned(), denied);
     }
 }
 
@@ -144,7 +169,14 @@ async fn gather(
         if sentinels.is_expected(&name, is_seed(discover, contact)) {
             expected.insert(at);
         }
-        let (query, contact) = (query.clone(), contact.clone());
+        let denied = sentinels.denied.get(&name).copied().unwrap_or_default();
+        let (query, contact) = (
+            SentinelQuery {
+                denied,
+                ..query.clone()
+            },
+            contact.clone(),
+        );
         tasks.spawn(async move { (at, query.send(&contact, deadline).await) });
     }
     let mut outcomes: Vec<SentinelOutcome> = contacts.into_iter().map(|one| (one, None)).collect();
@@ -191,11 +223,8 @@ fn absorb(
                     let allowed = known.allowed.as_ref().clone().with_configured(peer);
                     known.allowed = Arc::new(allowed);
                 }
-                let denied = &mut known.sentinels.denied;
-                denied.state |= view.denied.state;
-                denied.others |= view.denied.others;
+                known.sentinels.record_reply(&name, view.denied);
                 named.extend(view.others.iter().cloned());
-                known.sentinels.failed.remove(&name);
                 round.views.push((contact, view));
                 continue;
             }
@@ -209,8 +238,7 @@ fn absorb(
         // Each attempt with rejected credentials counts as an error of the sentinel, and the address
         // of one that is not configured may be unreachable.
         let rests = reason == Some(Reason::Denied) || !is_seed;
-        let left = if rests { DENIED_INTERVALS } else { 0 };
-        known.sentinels.failed.insert(name, left);
+        known.sentinels.record_failure(name, rests);
     }
     if !named.is_empty() {
         let mut seen = BTreeSet::new();
@@ -252,4 +280,54 @@ pub(super) fn endpoints(
         }
     });
     named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distant_sentinel_is_expected_again_after_some_queries() {
+        let mut sentinels = Sentinels::default();
+        assert!(sentinels.is_expected("seed", true) && !sentinels.is_expected("named", false));
+        let mut expected = Vec::new();
+        for query in 0..25 {
+            assert!(sentinels.take_resting().is_empty());
+            if sentinels.is_expected("seed", true) {
+                expected.push(query);
+            }
+            // Its reply comes after those of the others.
+            sentinels.record_failure("seed".to_owned(), false);
+        }
+        assert_eq!(expected, [0, 10, 20]);
+        sentinels.record_reply("seed", DeniedCommands::default());
+        assert!(sentinels.is_expected("seed", true));
+    }
+
+    #[test]
+    fn unreachable_sentinel_rests_before_it_is_expected() {
+        let mut sentinels = Sentinels::default();
+        sentinels.record_failure("named".to_owned(), true);
+        for _ in 0..DENIED_INTERVALS {
+            assert!(sentinels.take_resting().contains("named"));
+        }
+        assert!(sentinels.take_resting().is_empty());
+        assert!(sentinels.is_expected("named", false));
+    }
+
+    #[test]
+    fn denial_of_one_sentinel_does_not_apply_to_others() {
+        let mut sentinels = Sentinels::default();
+        let denied = DeniedCommands {
+            state: true,
+            others: false,
+        };
+        sentinels.record_reply("strict", denied);
+        sentinels.record_reply("open", DeniedCommands::default());
+        assert_eq!(sentinels.denied.get("strict"), Some(&denied));
+        assert_eq!(
+            sentinels.denied.get("open"),
+            Some(&DeniedCommands::default())
+        );
+    }
 }
