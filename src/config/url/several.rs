@@ -14,8 +14,8 @@ pub(super) fn problem() -> Invalid {
     )
 }
 
-/// Returns whether a text is a list of addresses, of which a later one has a scheme, is the path of a
-/// socket, or follows a space and has a port.
+/// Returns whether a text is a list of addresses, of which a later one has a scheme, or follows a space
+/// and has a port. The path of a socket may have commas and spaces.
 pub(super) fn is_list(text: &str) -> bool {
     let is_separator = |char: char| SEPARATORS.contains(&char) || char.is_whitespace();
     let bare = |part: &str| part.trim_matches(['"', '\'', '[', ']', '-']).to_owned();
@@ -26,12 +26,9 @@ pub(super) fn is_list(text: &str) -> bool {
     let Some(first) = parts.next() else {
         return false;
     };
-    let is_path = first.starts_with('/') || first.contains(":/");
-    let has_spaces = text.contains(char::is_whitespace) && !first.ends_with(':');
-    parts.any(|part| {
-        let is_further_path = is_path && part.starts_with('/');
-        has_scheme(&part) || is_further_path || (has_spaces && has_port(&part))
-    })
+    let is_path = first.starts_with('/') || first.starts_with("unix:");
+    let has_spaces = text.contains(char::is_whitespace) && !first.ends_with(':') && !is_path;
+    parts.any(|part| has_scheme(&part) || (has_spaces && has_port(&part)))
 }
 
 /// Returns whether the authority or the path of a URL contains a list.
@@ -70,6 +67,7 @@ mod tests {
             "redis://u:p@h1:1,redis://u:q@h2:2",
             "rediss://h1 rediss://h2",
             "redis://h1\nredis://h2",
+            "redis://h1:1 h2:2",
             "[::1]:1,[::2]:2",
             "h1:1,h2:2,password=p",
             "h1:1,redis://h2:2,password=p",
@@ -77,8 +75,6 @@ mod tests {
             "- redis://h1\n- redis://h2",
             "unix:///a,unix:///b",
             "unix:/a,unix:/b",
-            "unix:///a,/b",
-            "/a,/b",
         ] {
             let error = parse(text).unwrap_err();
             assert_eq!(error, super::problem(), "{text}");
@@ -94,6 +90,9 @@ mod tests {
             "h:1,password=a://b",
             "unix:///run/a,b.sock",
             "/run/a;b",
+            "/a,/b",
+            "unix:///a,/b:1",
+            "unix:///a /b:1",
             "h:1?x=a:/b",
             "redis://[::1]:1/0",
         ] {
