@@ -48,7 +48,7 @@ fn without_secrets(text: &str) -> String {
         }
         _ => host,
     };
-    let cut = if host.len() < rest.len() { "…" } else { "" };
+    let cut = if host.len() < rest.len() { "..." } else { "" };
     format!("{scheme}{host}{cut}")
 }
 
@@ -62,15 +62,15 @@ mod tests {
             ("redis://u:pw@127.0.0.1:7211", "redis://127.0.0.1:7211"),
             ("u:p@w@h:1", "h:1"),
             ("redis://u:p/w?x@h", "redis://h"),
-            ("bad host", "bad…"),
-            ("redis-cli -a secret -h host", "redis-cli…"),
-            ("h:secret", "h…"),
-            ("redis://u:secret", "redis://u…"),
-            ("h:1?password=secret", "h:1…"),
-            ("h:1,password=secret", "h:1…"),
-            ("password=secret", "password…"),
-            ("h:1/secret", "h:1…"),
-            ("unix:///run/redis.sock", "unix://…"),
+            ("bad host", "bad..."),
+            ("redis-cli -a secret -h host", "redis-cli..."),
+            ("h:secret", "h..."),
+            ("redis://u:secret", "redis://u..."),
+            ("h:1?password=secret", "h:1..."),
+            ("h:1,password=secret", "h:1..."),
+            ("password=secret", "password..."),
+            ("h:1/secret", "h:1..."),
+            ("unix:///run/redis.sock", "unix://..."),
             ("[::1]", "[::1]"),
             ("", ""),
         ] {

@@ -133,7 +133,7 @@ fn refused_entries_and_a_missing_file_are_explained() {
         .run();
     for part in [
         "`redis://127.0.0.1:7211` contains a user or password; remove them",
-        "`bad…` ",
+        "`bad...` ",
     ] {
         assert!(line.contains(part), "{line}");
         assert!(checked.stdout.contains(part), "{}", checked.stdout);
