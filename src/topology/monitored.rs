@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::Authority;
-use super::{TopologyMember, distinct};
+use super::{MemberRole, TopologyMember, distinct};
 
 /// A primary and its replicas in the report of one sentinel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,20 @@ impl ReportedGroup {
     /// configuration has no successor yet, so the epoch comes first.
     const fn rank(&self) -> (u64, bool) {
         (self.authority.epoch, self.authority.is_ok)
+    }
+}
+
+impl ReportedGroup {
+    /// Adds the replicas that only another report of the same configuration has.
+    fn add_replicas(&mut self, members: Vec<TopologyMember>) {
+        let replicas = members
+            .into_iter()
+            .filter(|member| member.role == MemberRole::Replica);
+        for replica in replicas {
+            if !self.members.iter().any(|known| known.at == replica.at) {
+                self.members.push(replica);
+            }
+        }
     }
 }
 
@@ -75,8 +89,14 @@ impl MonitoredGroups {
         if epoch >= latest {
             known.sources.extend(sources);
         }
-        if report.rank() > known.report.rank() {
-            known.report = report;
+        // A sentinel that was reset knows no replicas for some seconds.
+        let others = if report.rank() > known.report.rank() {
+            std::mem::replace(&mut known.report, report)
+        } else {
+            report
+        };
+        if others.authority.epoch == known.report.authority.epoch {
+            known.report.add_replicas(others.members);
         }
     }
 
@@ -170,6 +190,41 @@ mod tests {
             "a:2"
         );
         assert_eq!(take(&mut known, &[("s1", "a:2=1"), ("s2", "a:2=2")]), "a:1");
+    }
+
+    #[test]
+    fn sentinel_that_was_reset_hides_no_replica() {
+        let with_replicas = |epoch: u64, ports: &[u16]| {
+            let mut report = report("a", epoch, true, 1);
+            let replicas = ports.iter().map(|port| HostPort::new("a", *port).unwrap());
+            let replicas = replicas.map(|at| member(at, MemberRole::Replica, false, true));
+            report.members.extend(replicas);
+            vec![report]
+        };
+        let mut known = MonitoredGroups::default();
+        let mut take = |reports: Vec<(&str, Vec<ReportedGroup>)>| {
+            let reports = reports.into_iter();
+            known.take(
+                reports
+                    .map(|(name, groups)| (name.to_owned(), groups))
+                    .collect(),
+            );
+            let members = known.members();
+            let mut ports: Vec<_> = members.iter().map(|member| member.at.port).collect();
+            ports.sort_unstable();
+            ports
+        };
+        let both = vec![
+            ("s1", with_replicas(2, &[])),
+            ("s2", with_replicas(2, &[2, 3])),
+        ];
+        assert_eq!(take(both), [1, 2, 3]);
+        // An earlier configuration adds nothing.
+        let old = vec![
+            ("s1", with_replicas(3, &[2])),
+            ("s2", with_replicas(2, &[2, 3])),
+        ];
+        assert_eq!(take(old), [1, 2]);
     }
 
     #[test]
