@@ -8,6 +8,7 @@ mod members;
 mod seed_failures;
 mod sentinel_view;
 mod sentinels;
+mod unlisted;
 mod view;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use failovers::FailoverFeed;
 use members::{listing, may_be_dialed, take};
 use seed_failures::SeedFailures;
 use sentinels::Sentinels;
+use unlisted::SilentMembers;
 use view::{DetailCommand, view};
 
 /// Maximum number of members that are queried if no seed replies.
@@ -54,6 +56,7 @@ struct Knowledge {
     /// The authority of the cluster node that has replied to the last query.
     authority: Authority,
     sentinels: Sentinels,
+    silent: SilentMembers,
     allowed: Arc<AllowedAddresses>,
     quick_left: u32,
     /// The server that has replied to the last query.
@@ -184,7 +187,11 @@ async fn query(
         GroupKind::Sentinel(primary) => {
             sentinels::query(source, discover, primary.as_deref(), known).await
         }
-        GroupKind::Cluster | GroupKind::Replicas => query_in_turn(source, discover, known).await,
+        GroupKind::Cluster => query_in_turn(source, discover, known).await,
+        GroupKind::Replicas => {
+            let members = query_in_turn(source, discover, known).await?;
+            Ok(unlisted::complete(source, discover, known, members).await)
+        }
     }
 }
 

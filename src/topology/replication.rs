@@ -82,6 +82,13 @@ pub fn unlisted(at: HostPort) -> TopologyMember {
     member(at, MemberRole::Replica, true, false)
 }
 
+/// Returns a replica that waits for its primary, which does not list it: the primary restarts, or the
+/// connection between them is broken.
+#[must_use]
+pub fn waiting(at: HostPort) -> TopologyMember {
+    member(at, MemberRole::Replica, false, false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

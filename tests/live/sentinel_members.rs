@@ -214,6 +214,51 @@ fn primary_names_its_replicas() {
     exporter.until("the others", |page| targets(page, 1.0) == names(&servers));
 }
 
+#[test]
+fn replicas_that_the_primary_does_not_list_stay_targets() {
+    let mut servers = vec![RedisServer::start(&SETTINGS)];
+    for _ in 0..2 {
+        servers.push(replica_of(&servers[0]));
+    }
+    let exporter = group_of(&servers[0]);
+    exporter.until("all servers", |page| targets(page, 1.0) == names(&servers));
+    // One cannot connect to its primary any more, and one is down.
+    for command in [
+        &["CONFIG", "SET", "masterauth", "wrong"][..],
+        &["CLIENT", "KILL", "TYPE", "master"],
+    ] {
+        servers[1].ask_as(PASSWORD, command);
+    }
+    servers[2].kill();
+    until(LONG, "a primary without replicas", || {
+        let info = servers[0].ask_as(PASSWORD, &["INFO", "replication"]);
+        info.contains("connected_slaves:0\r\n").then_some(())
+    });
+    let queries = |page: &Page| {
+        page.value(
+            "redis_exporter_discovery_last_success_timestamp_seconds",
+            &[("discovery", "main")],
+        )
+    };
+    let before = queries(&exporter.page());
+    let page = exporter.until("several queries since", |page| queries(page) > before + 5.0);
+    let listed = targets(&page, 1.0)
+        .union(&targets(&page, 0.0))
+        .cloned()
+        .collect();
+    assert_eq!(names(&servers), listed);
+    exporter.until("the state of each", |page| {
+        targets(page, 1.0) == names(&servers[..2]) && targets(page, 0.0) == names(&servers[2..])
+    });
+    servers[2].restart(&[]);
+    exporter.until("the replica that is back", |page| {
+        targets(page, 1.0) == names(&servers)
+    });
+    servers[1].ask_as(PASSWORD, &["REPLICAOF", "NO", "ONE"]);
+    let left = [&servers[0], &servers[2]].map(name).into();
+    exporter.until("the others", |page| targets(page, 1.0) == left);
+}
+
 /// Names of the same group. Chance decides which process watches each of their servers.
 const SHARED_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 

@@ -13,7 +13,7 @@ use crate::reply::{ErrorKind, Refusal, Reply};
 use crate::topology::cluster::{self, Authority};
 use crate::topology::preferred::{PreferredHosts, from_shards, from_slots};
 use crate::topology::replication::{self, Replication};
-use crate::topology::{HostPort, TopologyMember};
+use crate::topology::{AddressMap, HostPort, TopologyMember};
 
 /// A server's view of its group.
 type View = (Authority, Vec<TopologyMember>);
@@ -53,7 +53,7 @@ pub(super) async fn view(
         // Sentinels are queried in another way: see `sentinels`.
         GroupKind::Replicas | GroupKind::Sentinel(_) => {
             let members =
-                match replication_view(&mut connection, discover, &dialed, deadline).await? {
+                match replication_view(&mut connection, &discover.map, &dialed, deadline).await? {
                     Replication::Members(members) => members,
                     Replication::ReplicaOf(primary) => {
                         drop(connection);
@@ -134,9 +134,9 @@ async fn details(
     }
 }
 
-async fn replication_view(
+pub(super) async fn replication_view(
     connection: &mut Connection,
-    discover: &Discover,
+    map: &AddressMap,
     dialed: &HostPort,
     deadline: Instant,
 ) -> Result<Replication, Failure> {
@@ -146,7 +146,7 @@ async fn replication_view(
     let info = accepted(replies.first().unwrap_or(&Reply::Nil)).map_err(explain)?;
     let text = info.text().unwrap_or_default();
     let missing = || Failure::new(Reason::Protocol, "INFO has no section `replication`");
-    replication::read(&text, dialed, &discover.map).ok_or_else(missing)
+    replication::read(&text, dialed, map).ok_or_else(missing)
 }
 
 /// Queries the primary that a replica has named. A replica of a replica has none of its own.
@@ -159,7 +159,7 @@ async fn primary_view(
 ) -> Result<Vec<TopologyMember>, Failure> {
     let endpoint = endpoint(source, discover, known, primary, "");
     let mut connection = Connection::dial(&endpoint, Arc::default(), deadline).await?;
-    match replication_view(&mut connection, discover, primary, deadline).await? {
+    match replication_view(&mut connection, &discover.map, primary, deadline).await? {
         Replication::Members(members) => Ok(members),
         Replication::ReplicaOf(_) => {
             let detail = format!("{primary} is a replica too, so the primary is unknown");
