@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -41,6 +42,10 @@ static FILES: Lane = Lane::new("sources", 8);
 struct FileStamp {
     modified: Option<SystemTime>,
     size: u64,
+    /// The file itself, and its last change of any kind, in seconds and nanoseconds. Tools that copy
+    /// files may preserve the time of modification.
+    inode: u64,
+    changed: (i64, i64),
 }
 
 /// The last good content of each file.
@@ -172,6 +177,8 @@ fn stamp(path: &Path) -> io::Result<FileStamp> {
     Ok(FileStamp {
         modified: metadata.modified().ok(),
         size: metadata.len(),
+        inode: metadata.ino(),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
     })
 }
 
@@ -207,6 +214,26 @@ fn paths(wanted: &Path) -> Result<Vec<PathBuf>, SourceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn file_of_the_same_size_and_time_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = folder.path().join("t.json");
+        let write = |name: &str, target: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, format!("[{{\"targets\": [\"{target}\"]}}]")).unwrap();
+            let file = fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            path
+        };
+        write("t.json", "a:1");
+        let reading = read(&wanted, Contents::new());
+        fs::rename(write("new", "b:1"), &wanted).unwrap();
+        let reading = read(&wanted, reading.contents);
+        let groups = reading.contents.values().flat_map(|(_, groups)| &**groups);
+        let targets: Vec<_> = groups.flat_map(|group| group.targets.clone()).collect();
+        assert_eq!(targets, ["b:1"]);
+    }
 
     #[test]
     fn broken_file_of_a_glob_keeps_its_targets() {
