@@ -25,7 +25,7 @@ use crate::topology::cluster::{Authority, KnownShards};
 use crate::topology::settled::Settled;
 use crate::topology::swept::SweptMembers;
 use failovers::FailoverFeed;
-use members::{listing, may_be_dialed, take};
+use members::{is_other_cluster, listing, may_be_dialed, take};
 use seed_failures::SeedFailures;
 use sentinels::Sentinels;
 use unlisted::SilentMembers;
@@ -202,7 +202,7 @@ async fn query_in_turn(
     discover: &Discover,
     known: &mut Knowledge,
 ) -> Result<Vec<TopologyMember>, Failure> {
-    let mut best: Option<(Authority, Vec<TopologyMember>, &Endpoint)> = None;
+    let mut best: Option<((bool, Authority), Vec<TopologyMember>, &Endpoint)> = None;
     let mut failures = SeedFailures::default();
     let spares = spares(source, discover, known);
     let contacts = discover.seeds.iter().chain(&spares).enumerate();
@@ -211,9 +211,12 @@ async fn query_in_turn(
         let is_seed = at < discover.seeds.len();
         match view(source, discover, known, contact, is_seed, deadline).await {
             Ok((authority, members)) => {
-                let is_current = authority.is_ok && !known.is_outdated(authority);
-                if best.as_ref().is_none_or(|best| best.0 < authority) {
-                    best = Some((authority, members, contact));
+                let is_foreign = discover.kind == GroupKind::Cluster
+                    && is_other_cluster(known.settled.members(), &members, contact);
+                let is_current = authority.is_ok && !known.is_outdated(authority) && !is_foreign;
+                let rank = (!is_foreign, authority);
+                if best.as_ref().is_none_or(|best| best.0 < rank) {
+                    best = Some((rank, members, contact));
                 }
                 if is_current {
                     break;
@@ -222,7 +225,7 @@ async fn query_in_turn(
             Err(failure) => failures.record(contact, is_seed, failure),
         }
     }
-    let Some((authority, members, contact)) = best else {
+    let Some(((_, authority), members, contact)) = best else {
         return Err(failures.into_failure());
     };
     if discover.kind == GroupKind::Cluster {

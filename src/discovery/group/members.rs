@@ -1,5 +1,6 @@
 //! The members of a group: how to connect to them, which are swept, and their list.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Knowledge;
@@ -100,10 +101,35 @@ fn with_seed(discover: &Discover, mut reported: Vec<TopologyMember>) -> Vec<Topo
 
 /// Returns the address of the configured server.
 pub(super) fn first_seed(discover: &Discover) -> Option<HostPort> {
-    match &discover.seeds.first()?.address {
+    address_of(discover.seeds.first()?)
+}
+
+fn address_of(endpoint: &Endpoint) -> Option<HostPort> {
+    match &endpoint.address {
         Address::Tcp { host, port, .. } => HostPort::new(host, *port),
         Address::Unix(_) => None,
     }
+}
+
+/// Returns whether a node has moved to another cluster: it has none of the known nodes beside itself. It
+/// must not replace the cluster if other nodes still reply.
+pub(super) fn is_other_cluster(
+    known: &[TopologyMember],
+    view: &[TopologyMember],
+    contact: &Endpoint,
+) -> bool {
+    let own = address_of(contact);
+    let others = known
+        .iter()
+        .filter(|member| own.as_ref() != Some(&member.at));
+    let others: BTreeSet<&str> = others.map(|member| member.node_id.as_str()).collect();
+    let own_id = view.iter().find(|member| own.as_ref() == Some(&member.at));
+    let own_id = own_id.map(|member| member.node_id.as_str());
+    let is_known = |member: &TopologyMember| {
+        let id = member.node_id.as_str();
+        own_id != Some(id) && others.contains(id)
+    };
+    !others.is_empty() && !view.iter().any(is_known)
 }
 
 fn polled<'a>(
@@ -180,6 +206,32 @@ mod tests {
         let known = Knowledge::of(discover);
         let at = HostPort::parse(member).unwrap();
         endpoint(source, discover, &known, &at, "")
+    }
+
+    #[test]
+    fn node_that_has_moved_knows_no_other_node_of_the_cluster() {
+        let of = |text: &str| -> Vec<TopologyMember> {
+            let nodes = text.split_whitespace().map(|node| {
+                let (id, port) = node.split_once('=').unwrap();
+                let at = HostPort::new("10.0.0.1", port.parse().unwrap()).unwrap();
+                TopologyMember {
+                    node_id: id.to_owned(),
+                    ..replication::unlisted(at)
+                }
+            });
+            nodes.collect()
+        };
+        let contact = endpoint_of("kind: cluster", "10.0.0.1:1");
+        let is_other = |known: &str, view: &str| is_other_cluster(&of(known), &of(view), &contact);
+        let known = "a=1 b=2 c=3";
+        assert!(is_other(known, "a=1 x=8 y=9"));
+        assert!(is_other(known, "a=1"));
+        // Another node at this address, a smaller cluster, a moved node, and the first view.
+        assert!(!is_other(known, "x=1 b=2"));
+        assert!(!is_other(known, "a=1 c=3"));
+        assert!(!is_other(known, "a=1 b=7"));
+        assert!(!is_other("", "a=1 b=2"));
+        assert!(!is_other("a=1", "a=1 b=2"));
     }
 
     #[test]
