@@ -140,8 +140,8 @@ fn is_local_only(network: &IpNet) -> bool {
     network.prefix_len() >= least && is_local(network.network()) && is_local(network.broadcast())
 }
 
-/// Returns the IPv4 address that an IPv6 address leads to through NAT64 or 6to4, or that it contains
-/// in the obsolete compatible form.
+/// Returns the IPv4 address that an IPv6 address leads to through NAT64, translation (RFC 2765) or 6to4,
+/// or that it contains in the obsolete compatible form.
 fn reached(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else {
         return address;
@@ -150,7 +150,10 @@ fn reached(address: IpAddr) -> IpAddr {
         IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
     };
     match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => v4(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x2002, high, low, ..] => v4(high, low),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => v4(high, low),
         _ => address,
     }
@@ -226,6 +229,9 @@ mod tests {
             "fd20:ce::254",
             "64:ff9b::7f00:1",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::7f00:1",
+            "64:ff9b:1:2:3:4:a9fe:a9fe",
+            "::ffff:0:7f00:1",
             "2002:7f00:1::",
             "::127.0.0.1",
         ];
