@@ -98,7 +98,7 @@ pub async fn run(
     let target = at_speed(configured, arguments.full_speed);
     let is_declared = !config.namespaces.is_empty();
     let mut signals = EndSignals::new()?;
-    let (mut passes, mut last, mut evictions) = (0_u32, None, None);
+    let (mut passes, mut last, mut evictions) = (0_u32, None, None::<EvictionWatch>);
     loop {
         let started = Instant::now();
         let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
@@ -120,7 +120,7 @@ pub async fn run(
         let mut report = report::build(&target, &census, pass, is_declared, now());
         report.sort(arguments.sort);
         if let Some(evictions) = &evictions {
-            report.evicted = EvictionWatch::rates(evictions, &report);
+            report.evicted = evictions.rates(&report);
         } else if goes_on && ended.is_ok() && report.removed.may_evict() {
             evictions = Some(EvictionWatch::start(configured, &config.namespaces));
         }
