@@ -25,7 +25,7 @@ use crate::topology::cluster::{Authority, KnownShards};
 use crate::topology::settled::Settled;
 use crate::topology::swept::SweptMembers;
 use failovers::FailoverFeed;
-use members::{is_other_cluster, listing, may_be_dialed, take};
+use members::{is_other_cluster, is_seed, listing, may_be_dialed, take};
 use seed_failures::SeedFailures;
 use sentinels::Sentinels;
 use unlisted::SilentMembers;
@@ -242,11 +242,7 @@ fn spares(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Vec<
     } else {
         members::endpoints(source, discover, known)
     };
-    let is_seed = |endpoint: &Endpoint| {
-        let mut seeds = discover.seeds.iter();
-        seeds.any(|seed| seed.address == endpoint.address)
-    };
-    endpoints.retain(|endpoint| !is_seed(endpoint) && may_be_dialed(endpoint));
+    endpoints.retain(|endpoint| !is_seed(discover, endpoint) && may_be_dialed(endpoint));
     endpoints.truncate(SPARES);
     endpoints
 }

@@ -45,10 +45,9 @@ pub(super) fn endpoint(
     } else {
         source.endpoint_at(address, None)
     };
-    let is_seed = |seed: &Endpoint| seed.address == endpoint.address;
     // A sentinel is not a member: it must not get the credentials of the servers.
     let has_member_seeds = !matches!(discover.kind, GroupKind::Sentinel(_));
-    let is_configured = (has_member_seeds && discover.seeds.iter().any(is_seed))
+    let is_configured = (has_member_seeds && is_seed(discover, &endpoint))
         || discover.map.values().any(|to| to == at);
     let expected = || ExpectedNode {
         id: node_id.to_owned(),
@@ -59,6 +58,12 @@ pub(super) fn endpoint(
         node: (!node_id.is_empty()).then(expected),
         ..endpoint
     }
+}
+
+/// Returns whether an endpoint is configured as a seed.
+pub(super) fn is_seed(discover: &Discover, endpoint: &Endpoint) -> bool {
+    let mut seeds = discover.seeds.iter();
+    seeds.any(|seed| seed.address == endpoint.address)
 }
 
 /// Returns whether an endpoint may be dialed, as far as that is known before its name is resolved.
@@ -104,7 +109,8 @@ pub(super) fn first_seed(discover: &Discover) -> Option<HostPort> {
     address_of(discover.seeds.first()?)
 }
 
-fn address_of(endpoint: &Endpoint) -> Option<HostPort> {
+/// Returns the address of a server; `None` for a socket.
+pub(super) fn address_of(endpoint: &Endpoint) -> Option<HostPort> {
     match &endpoint.address {
         Address::Tcp { host, port, .. } => HostPort::new(host, *port),
         Address::Unix(_) => None,

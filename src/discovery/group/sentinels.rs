@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use super::members::is_seed;
 use super::sentinel_view::{DeniedCommands, SentinelQuery, SentinelView};
 use super::{DENIED_INTERVALS, Knowledge, SeedFailures, spares};
 use crate::config::{Address, Discover, Endpoint, TargetSource};
@@ -250,11 +251,6 @@ fn absorb(
 
 /// Maximum number of sentinels to remember.
 const NAMED_MAX: usize = 16;
-
-fn is_seed(discover: &Discover, contact: &Endpoint) -> bool {
-    let mut seeds = discover.seeds.iter();
-    seeds.any(|seed| seed.address == contact.address)
-}
 
 /// Returns how to connect to the sentinels that others have named. They get the credentials of the
 /// configured ones, unless credentials are chosen by host.

@@ -2,6 +2,7 @@
 //! group, or wait for a primary that restarts. Only they themselves know.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -66,16 +67,8 @@ async fn replies(
             (at, place)
         });
     }
-    let mut replies = Vec::new();
-    while let Some(ended) = tasks.join_next().await {
-        match ended {
-            Ok(reply) => replies.push(reply),
-            // The supervisor of the source counts it.
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => {}
-        }
-    }
-    replies
+    // A panic goes on here, and the supervisor of the source counts it.
+    tasks.join_all().await
 }
 
 async fn place(
@@ -84,7 +77,7 @@ async fn place(
     map: &AddressMap,
     deadline: Instant,
 ) -> Result<Replication, Failure> {
-    let mut connection = Connection::dial(endpoint, std::sync::Arc::default(), deadline).await?;
+    let mut connection = Connection::dial(endpoint, Arc::default(), deadline).await?;
     replication_view(&mut connection, map, at, deadline).await
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Knowledge;
-use super::members::{endpoint, first_seed};
-use crate::config::{Address, Discover, Endpoint, GroupKind, TargetSource};
+use super::members::{address_of, endpoint, first_seed};
+use crate::config::{Discover, Endpoint, GroupKind, TargetSource};
 use crate::connection::{Connection, refused};
 use crate::failure::{Failure, Reason};
 use crate::reply::{ErrorKind, Refusal, Reply};
@@ -41,10 +41,7 @@ pub(super) async fn view(
         let allowed = known.allowed.as_ref().clone().with_configured(peer.ip());
         known.allowed = Arc::new(allowed);
     }
-    let dialed = match &contact.address {
-        Address::Tcp { host, port, .. } => HostPort::new(host, *port),
-        Address::Unix(_) => None,
-    };
+    let dialed = address_of(contact);
     let dialed = dialed.ok_or_else(|| Failure::new(Reason::Other, "a group needs a host name"))?;
     match &discover.kind {
         GroupKind::Cluster => {
